@@ -1,7 +1,7 @@
-// npm test, npm run test:full and npm run test:integration: the checks, side by side where they can be, and one closing
-// line that says how many passed, failed and were skipped. Arguments go to vitest: npm test -- src/engine -t 'torn tail'
+// npm test, npm run test:full, npm run test:integration: the checks, side by side where they can be, and one closing
+// line with the numbers passed, failed and skipped. Arguments go to vitest: npm test -- src/engine -t 'torn tail'
 //
-// Static checks run in the short suite only, and not when somebody asked for particular tests: they wait for one answer.
+// Static checks run in the short suite, and not when somebody asked for particular tests: they wait for one answer.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,10 +1,11 @@
-// Runs a program of this repository under the Node it is written for: node scripts/with-node.mjs [--flag ...] program [args]
+// Runs a program of this repository under the Node it is written for:
+//   node scripts/with-node.mjs [--flag ...] program [args]
 //
-// Why: source runs by type stripping and needs Node 24, while a fresh clone must work on a machine that has Node 20, npm
-// and git. The repository therefore pins a Node as an npm package (integration/package.json) and starts everything
+// Why: source runs by type stripping and needs Node 24, while a fresh clone must work on a machine that has Node 20,
+// npm and git. The repository therefore pins a Node as an npm package (integration/package.json) and starts everything
 // through this file, which itself uses nothing that Node 20 does not have and nothing that has to be installed.
 //
-// In order: install what the lockfile names if it is not there; choose the Node; run; pass on signals and the exit code.
+// In order: install what the lockfile names if it is not there; choose the Node; run; pass on signals and exit code.
 // With everything installed it reads three small files, starts no process but the program, and needs no network.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -72,8 +73,8 @@ function chooseNode() {
   const pin = pinnedPackage();
   if (pin === undefined) {
     throw new Refusal(
-      `this repository pins no Node for ${process.platform}-${process.arch}, and this machine has ${process.version}: ` +
-        `install Node ${oldestMajor} or newer (nodejs.org, or: nvm install ${oldestMajor}) and run the same command again`,
+      `no Node is pinned for ${process.platform}-${process.arch}, and this machine has ${process.version}: install ` +
+        `Node ${oldestMajor} or newer (nodejs.org, or: nvm install ${oldestMajor}) and run the same command again`,
     );
   }
   const linked = linkedPackage();
@@ -153,8 +154,8 @@ function ensureNode() {
   const found = linkedPackage();
   throw new Refusal(
     `node_modules/.bin/node should be ${pin.name} ${pin.version} and is ` +
-      `${found === undefined ? 'missing' : `${found.name} ${found.version}`}: remove node_modules and run the same command ` +
-      'again; if it stays, another package brings a node of its own and has to go',
+      `${found === undefined ? 'missing' : `${found.name} ${found.version}`}: remove node_modules and run the same ` +
+      'command again; if it stays, another package brings a node of its own and has to go',
   );
 }
 

@@ -64,7 +64,7 @@ export function floorRule(files: readonly SourceFile[]): Finding[] {
   for (const file of productFiles(files)) {
     const folder = folderOf(file.path);
     if (folder !== '' && folder !== 'testing' && floors[folder] === undefined) {
-      const remedy = `src/${folder} stands on no floor: move the file or give the folder a floor (docs/architecture.md)`;
+      const remedy = `src/${folder} stands on no floor: move the file or give the folder a floor`;
       findings.push({ path: file.path, line: 1, rule: 'floors', remedy });
     }
     for (const { specifier, line } of importsOf(file)) {
