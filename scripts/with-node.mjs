@@ -139,7 +139,9 @@ function isAlive(processId) {
 }
 
 function isInstalled() {
-  return readText(stampFile) === wantedStamp() && chooseNode() !== undefined;
+  // First of all the Node: a machine that cannot have one is told so before anything is installed.
+  const node = chooseNode();
+  return node !== undefined && readText(stampFile) === wantedStamp();
 }
 
 function ensureNode() {

@@ -1,0 +1,47 @@
+// What a test needs of the machine, and the reason it is skipped without it. Nothing is skipped silently: the reason is
+// given to vitest, and the closing lines of the run count it.
+//   it('survives a power cut', (context) => {
+//     const reason = needs('root', 'loop-device');
+//     if (reason !== undefined) context.skip(reason);
+import { spawnSync } from 'node:child_process';
+
+export type Requirement = 'linux' | 'root' | 'loop-device' | 'mkfs.ext4' | 'mkfs.xfs' | 'docker';
+
+function succeeds(program: string, ...args: readonly string[]): boolean {
+  // The programs of an administrator are not on everybody's path.
+  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+  return spawnSync(program, args, { env, stdio: 'ignore', timeout: 10_000 }).status === 0;
+}
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+const checks: Readonly<Record<Requirement, () => boolean>> = {
+  linux: () => process.platform === 'linux',
+  root: isRoot,
+  // Root inside a container may be refused both: a loop device, and the right to mount it.
+  'loop-device': () => isRoot() && succeeds('losetup', '--find') && succeeds('unshare', '--mount', 'true'),
+  'mkfs.ext4': () => succeeds('mkfs.ext4', '-V'),
+  'mkfs.xfs': () => succeeds('mkfs.xfs', '-V'),
+  docker: () => succeeds('docker', 'version', '--format', '{{.Server.Version}}'),
+};
+
+const reasons: Readonly<Record<Requirement, string>> = {
+  linux: 'needs Linux',
+  root: 'needs root',
+  'loop-device': 'needs root, a free loop device and the right to mount it',
+  'mkfs.ext4': 'needs mkfs.ext4 (e2fsprogs)',
+  'mkfs.xfs': 'needs mkfs.xfs (xfsprogs)',
+  docker: 'needs a Docker engine that answers',
+};
+
+const known = new Map<Requirement, boolean>();
+
+/** The reason to skip, or undefined if the machine has everything named. */
+export function needs(...requirements: readonly Requirement[]): string | undefined {
+  for (const requirement of requirements) {
+    const met = known.get(requirement) ?? checks[requirement]();
+    known.set(requirement, met);
+    if (!met) return reasons[requirement];
+  }
+  return undefined;
+}

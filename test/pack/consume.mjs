@@ -1,0 +1,62 @@
+// What a user of the published package does first, as a program of theirs: it runs on plain JavaScript, in a folder where
+// `spillway` is installed from the tarball, under every Node that the package supports.
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const manifestPath = createRequire(import.meta.url).resolve('spillway/package.json');
+const manifest = JSON.parse(await readFile(manifestPath, 'utf8'));
+
+async function importEverything() {
+  for (const name of Object.keys(manifest.exports)) {
+    const specifier = name.replace('.', 'spillway');
+    const options = name.endsWith('.json') ? { with: { type: 'json' } } : undefined;
+    const module = await import(specifier, options);
+    ok(Object.keys(module).length > 0, `${specifier} exports something`);
+    for (const [key, value] of Object.entries(module)) ok(value !== undefined, `${specifier} defines ${key}`);
+  }
+}
+
+async function refuseTheRest() {
+  for (const hidden of ['spillway/dist/index.js', 'spillway/src/index.ts', 'spillway/engine']) {
+    await rejects(import(hidden), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' }, `${hidden} cannot be imported`);
+  }
+}
+
+async function storeAndDeliver() {
+  const { DiskBuffer } = await import('spillway');
+  const path = await mkdtemp(join(tmpdir(), 'spillway-packed-'));
+  try {
+    const first = await DiskBuffer.open({ path, maxBytes: 4 * 1024 * 1024 });
+    const stored = await first.append(new TextEncoder().encode('one'));
+    deepStrictEqual(stored, { status: 'stored', recordId: 1 });
+    await first.append(new TextEncoder().encode('two'), { events: 3 });
+    await first.close({ drain: false });
+
+    const second = await DiskBuffer.open({ path, maxBytes: 4 * 1024 * 1024 });
+    const delivered = [];
+    while (delivered.length < 2) {
+      const delivery = await second.cursor('default').read();
+      ok(delivery !== undefined, 'an open buffer with records delivers');
+      for (const { id, events, payload } of delivery.records) {
+        delivered.push([id, events, new TextDecoder().decode(payload)]);
+      }
+      delivery.ack();
+    }
+    await second.close();
+    deepStrictEqual(delivered, [
+      [1, 1, 'one'],
+      [2, 3, 'two'],
+    ]);
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+strictEqual(manifest.name, 'spillway');
+await importEverything();
+await refuseTheRest();
+await storeAndDeliver();
+process.stdout.write(`ok ${process.version}\n`);
