@@ -1,5 +1,6 @@
 // Runs benchmarks: npm run bench [-- name ...] [--flag ...]
-// A name selects every `*.bench.ts` whose path contains it; without one all run. Flags go to the benchmark itself.
+// A name selects every `*.bench.ts` whose path contains it; without one all run. Flags go to the benchmark itself;
+// every one of them knows --smoke, its smallest parameters, with which npm test runs it.
 // Each file runs in a process of its own, one after the other: a shared heap or a busy neighbour would be measured too.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// What a user of the published package does first, as a program of theirs: it runs on plain JavaScript, in a folder where
-// `spillway` is installed from the tarball, under every Node that the package supports.
+// What a user of the published package does first, as a program of theirs: it runs on plain JavaScript, in a folder
+// where `spillway` is installed from the tarball, under every Node that the package supports.
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
