@@ -11,12 +11,20 @@ export type TestCounts = {
   readonly skipped: Readonly<Record<string, number>>;
 };
 
-export const noReasonGiven = 'no reason given';
+const noReasonGiven = 'no reason given';
+
+/** True if a test never started because its file or a group around it failed before; that failure counts by itself. */
+function isStopped(test: TestCase): boolean {
+  for (let parent: TestCase['parent'] | TestModule = test.parent; ; parent = parent.parent) {
+    if (parent.errors().length > 0) return true;
+    if (parent.type === 'module') return false;
+  }
+}
 
 function skipReason(test: TestCase): string {
   const result = test.result();
   if (result.state === 'skipped' && result.note) return result.note;
-  return noReasonGiven;
+  return isStopped(test) ? 'the set-up before it failed' : noReasonGiven;
 }
 
 // biome-ignore lint/style/noDefaultExport: vitest loads a reporter by its default export.
@@ -34,8 +42,10 @@ export default class CountReporter implements Reporter {
       for (const test of module.children.allTests()) {
         const state = test.result().state;
         if (state === 'passed') passed += 1;
-        else if (state === 'skipped') skipped[skipReason(test)] = (skipped[skipReason(test)] ?? 0) + 1;
-        else failed += 1;
+        else if (state === 'skipped') {
+          const reason = skipReason(test);
+          skipped[reason] = (skipped[reason] ?? 0) + 1;
+        } else failed += 1;
       }
     }
     const counts: TestCounts = { passed, failed, skipped };

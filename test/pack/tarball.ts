@@ -16,7 +16,7 @@ export class OutOfReach extends Error {
   override readonly name = 'OutOfReach';
 }
 
-type Failed = { readonly stderr?: string; readonly message: string };
+type Failed = { readonly stdout?: string; readonly stderr?: string; readonly message: string };
 
 async function npm(args: readonly string[], cwd: string): Promise<string> {
   const quiet = [
@@ -56,13 +56,21 @@ export async function pack(): Promise<Packed> {
   mkdirSync(stage);
   for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
     cpSync(join(root, file), join(stage, file));
-  await execute(process.execPath, [join(root, 'scripts/build.ts'), '--out', join(stage, 'dist')], { cwd: root });
+  await build(join(stage, 'dist'));
   const [entry] = JSON.parse(
     await npm(['pack', '--json', '--workspaces=false', '--pack-destination', folder], stage),
   ) as [{ filename: string; files: { path: string }[] }];
   const consumer = join(folder, 'consumer');
   mkdirSync(consumer);
   return { tarball: join(folder, entry.filename), files: entry.files.map(({ path }) => path), consumer };
+}
+
+async function build(out: string): Promise<void> {
+  try {
+    await execute(process.execPath, [join(root, 'scripts/build.ts'), '--out', out], { cwd: root });
+  } catch (error) {
+    throw new Error(`the build failed:\n${(error as Failed).stdout ?? ''}`, { cause: error });
+  }
 }
 
 export async function install({ tarball, consumer }: Packed): Promise<void> {
