@@ -29,11 +29,9 @@ export function describeFindings(findings: readonly Finding[]): string {
 
 /** All files that git tracks or would track: what somebody could commit by mistake counts as well. */
 export function repositoryFiles(): SourceFile[] {
-  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  // Git refuses a work tree of another user; reading its file list is no risk, and CI runs as root on somebody's clone.
+  const args = ['-c', `safe.directory=${root}`, 'ls-files', '--cached', '--others', '--exclude-standard', '-z'];
+  const listed = execFileSync('git', args, { cwd: root, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
   const paths = [...new Set(listed.split('\0'))].filter((path) => path !== '').sort();
   return paths.filter(isTextFile).map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 }
