@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { errorCodes } from '../../src/base/errors.ts';
-import { constantRule, constantsOf, errorCodeRule, exportRule, readManifest, readTable } from './agreements.ts';
+import {
+  constantRule,
+  constantsOf,
+  errorCodeRule,
+  exportRule,
+  readManifest,
+  readTable,
+  sameValue,
+} from './agreements.ts';
 import { describeFindings, isProof, root } from './source.ts';
 
 function remediesFor(target: Readonly<Record<string, string>>): string[] {
@@ -50,6 +58,18 @@ describe('agreements, on made-up files', () => {
     expect(constantRule([...page, ...rows.map((row) => row.replace('0x1000', '4,096'))].join('\n'), constants)).toEqual(
       [],
     );
+  });
+
+  it.each([
+    ['16,777,216', 16_777_216],
+    ['16 384', 16_384],
+    ['0x4c57_5053', 0x4c57_5053],
+    ['0b1_0000', 16],
+    ['2^32 - 1', 2 ** 32 - 1],
+  ])('reads %s as a number', (written, value) => {
+    expect(sameValue(written, String(value))).toBe(true);
+    expect(sameValue(written, String(value + 1))).toBe(false);
+    expect(sameValue('', '0')).toBe(false);
   });
 
   it('compares error codes both ways', () => {

@@ -70,10 +70,12 @@ export function constantsOf(module: Readonly<Record<string, unknown>>): Map<stri
   return constants;
 }
 
-/** Numbers agree as numbers: 4096, 4,096 and 0x1000 are one value. */
+/** Numbers agree as numbers: 4096, 4,096, 0x1000 and 2^12 are one value. */
 export function sameValue(written: string, constant: string): boolean {
-  const plain = written.replaceAll(/(?<=\d)[,_ ](?=\d{3}\b)/g, '');
-  return written === constant || (plain !== '' && Number(plain) === Number(constant));
+  const plain = written.replaceAll(/(?<=[\da-f])[,_ ](?=[\da-f])/gi, '');
+  const power = /^2\^(\d+)(?: - (\d+))?$/.exec(plain);
+  const value = power === null ? Number(plain) : 2 ** Number(power[1]) - Number(power[2] ?? 0);
+  return written === constant || (plain !== '' && value === Number(constant));
 }
 
 export function constantRule(page: string, constants: ReadonlyMap<string, string>): Finding[] {
