@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 // What runs is chosen by two variables that scripts/test.ts sets; docs/testing.md explains both.
@@ -17,8 +18,8 @@ const config: ViteUserConfig = defineConfig({
   test: {
     include: suite === 'integration' ? ['integration/**/*.test.ts'] : sampled,
     exclude: ['**/node_modules/**', '**/dist/**', '**/.cache/**', ...(scale === 'full' ? [] : onlyFull)],
-    setupFiles: ['./test/setup/no-output.ts'],
-    reporters: ['dot', './scripts/count-reporter.ts'],
+    setupFiles: [join(import.meta.dirname, 'test/setup/no-output.ts')],
+    reporters: ['dot', join(import.meta.dirname, 'scripts/count-reporter.ts')],
     // A real process per file: locks, signals and the descriptor table belong to a process.
     pool: 'forks',
     // The programs that tests start in other processes find TypeScript source by the same condition.
