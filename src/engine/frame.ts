@@ -11,9 +11,9 @@
 // The writer composes frames in place: encodeRecord appends to the body, encodeFrame completes the header around it.
 //
 // Invariants
-//   F1  a frame that readFrame returns adds up: the records fill the body exactly, their events sum to the event count
-//   F2  every id, time and size is an integer below 2^53, so that plain numbers are exact
-//   F3  readFrame looks at no byte outside [offset, end) and throws nothing, whatever the bytes are
+//   I3.1  a frame that readFrame returns adds up: the records fill the body exactly, their events sum to the event count
+//   I3.2  every id, time and size is an integer below 2^53, so that plain numbers are exact
+//   I3.3  readFrame looks at no byte outside [offset, end) and throws nothing, whatever the bytes are
 // What can go wrong: anything in the bytes. All of it has one name here, `none`; what that means is decided by the
 // walk (segment-walk.ts). A checksum that holds over fields that do not add up is our own bug or a forgery, never used.
 // Next: frame-scan.ts, which finds the next frame behind damage.
@@ -270,23 +270,23 @@ function assertEncodable(memory: FrameMemory, offset: number, bodyBytes: number,
     bodyBytes,
   });
   assert(marker !== 0 && marker === marker >>> 0, 'a marker is a u32 and never zero', { marker });
-  assert(recordCount === 0 ? seal : recordCount <= recordsPerFrameMax, 'F1: 1..65535 records, none only in a seal', {
+  assert(recordCount === 0 ? seal : recordCount <= recordsPerFrameMax, 'I3.1: 1..65535 records, none only in a seal', {
     recordCount,
   });
   assert(
     bodyBytes % 4 === 0 && bodyBytes >= recordCount * recordHeaderBytes && bodyBytes <= frameBodyBytesMax,
-    'F1: a body holds its records',
+    'I3.1: a body holds its records',
     { bodyBytes, recordCount },
   );
-  assert(eventCount >= recordCount && eventCount <= eventsPerFrameMax, 'F1: a record has at least one event', {
+  assert(eventCount >= recordCount && eventCount <= eventsPerFrameMax, 'I3.1: a record has at least one event', {
     eventCount,
     recordCount,
   });
-  assert(firstId >= 1 && Number.isSafeInteger(firstId + eventCount), 'F2: ids stay below 2^53', {
+  assert(firstId >= 1 && Number.isSafeInteger(firstId + eventCount), 'I3.2: ids stay below 2^53', {
     firstId,
     eventCount,
   });
-  assert(isCount(appendedAt) && isCount(durableId), 'F2: times and ids stay below 2^53', { appendedAt, durableId });
+  assert(isCount(appendedAt) && isCount(durableId), 'I3.2: times and ids stay below 2^53', { appendedAt, durableId });
 }
 
 function isCount(value: number): boolean {

@@ -8,8 +8,8 @@
 // because a publish that does not fit could never be made smaller by waiting. A test holds it.
 //
 // Invariants
-//   L1  a slot that is returned as valid has every field, of its type and in its range
-//   L2  numbers saturate at 2^53 - 1: a counter that is full stays full, it does not wrap
+//   I5.4  a slot that is returned as valid has every field, of its type and in its range
+//   I5.5  numbers saturate at 2^53 - 1: a counter that is full stays full, it does not wrap
 // What can go wrong: a torn or rotten slot is `bad` and the other one serves (ledger.ts). A slot of a newer format is
 // `unknown`: the buffer is left alone.
 // Next: ledger.ts, which alternates between two slots.
@@ -104,7 +104,7 @@ export function encodeLedgerSlot(generation: number, content: LedgerContent): Ui
   assert(Number.isSafeInteger(generation) && generation >= 0, 'a generation is an integer below 2^53', { generation });
   const json = new TextEncoder().encode(JSON.stringify(toJson(content)));
   // Paired with decode: what we would refuse to read must not be written over what we can read.
-  assert(toContent(toJson(content)) !== undefined, 'L1: a ledger has every field in its range', { content });
+  assert(toContent(toJson(content)) !== undefined, 'I5.4: a ledger has every field in its range', { content });
   assert(json.length <= ledgerJsonBytesMax, 'the fullest ledger fits its slot', { length: json.length });
   const slot = new Uint8Array(ledgerSlotBytes);
   const view = new DataView(slot.buffer);

@@ -7,8 +7,8 @@
 // rotten sector must not cost a whole segment. Frames begin behind the block, at 4096.
 //
 // Invariants
-//   H1  a salt is never zero and different for every use of a file: zeros and old frames never pass for frames
-//   H2  a version or feature that this build does not know is reported as such, never as damage: such a file is left alone
+//   I4.3  a salt is never zero and different for every use of a file: zeros and old frames never pass for frames
+//   I4.4  a version or feature that this build does not know is reported as such, never as damage: such a file is left alone
 // What can go wrong: one copy is bad - the other serves. Both are bad - segment-salt.ts finds the marker in the frames.
 // Next: segment-window.ts and segment-walk.ts, which read what stands behind the header.
 
@@ -75,7 +75,7 @@ export type SegmentHeaderReading =
 /** The whole block of 4096 bytes with both copies. */
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   assert(header.formatVersion === formatVersion && header.features === 0, 'this build writes version 1', { header });
-  assert(isBelievable(header), 'H1: every field of a header is inside its range', { header });
+  assert(isBelievable(header), 'I4.3: every field of a header is inside its range', { header });
   const block = new Uint8Array(segmentHeaderBytes);
   const view = new DataView(block.buffer);
   for (let place = 0; place < segmentMagic.length; place++) block[at.magic + place] = segmentMagic.charCodeAt(place);
@@ -98,7 +98,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
  *
  * Two whole copies that differ cannot come from one write: they are halves of two uses of the file, and then neither
  * write was ever synced, so no frame behind them was promised to anybody. The first is taken, as one copy. Unless one
- * of them is of a newer format: then the file is left alone, because H2 weighs more.
+ * of them is of a newer format: then the file is left alone, because I4.4 weighs more.
  */
 export function readSegmentHeader(block: Uint8Array): SegmentHeaderReading {
   const first = readCopy(block, 0);

@@ -7,7 +7,7 @@
 // Cost: a few loads per position, O(file length) together. The checksum is computed only where the fields agree with each
 // other (the two length fields alone are equal by chance once in 2^32). Bytes made for the purpose could agree at every
 // position and make this quadratic, so the checksummed bytes have a budget of a few times the file; when it is spent,
-// the answer is what was found so far. Memory: one window (W2). Blocks that cannot be read match nothing.
+// the answer is what was found so far. Memory: one window (I4.6). Blocks that cannot be read match nothing.
 // Next: ledger-slot.ts.
 
 import { mark } from '../base/marks.ts';

@@ -9,9 +9,9 @@
 // cost more than reading it. `next` never waits; when it needs bytes it says so.
 //
 // Invariants
-//   K1  frames come in file order, each at a multiple of 8, none is left out and none overlaps another
-//   K2  [offset of the first step, `end` step) is covered by frames, padding and damage without a gap
-//   K3  memory stays within the window's bound (W2) however long a gap is: it is judged piece by piece
+//   I4.8  frames come in file order, each at a multiple of 8, none is left out and none overlaps another
+//   I4.9  [offset of the first step, `end` step) is covered by frames, padding and damage without a gap
+//   I4.10  memory stays within the window's bound (I4.6) however long a gap is: it is judged piece by piece
 // What can go wrong: see the window for reads. Frames with ids that go backwards are frames; the caller judges them.
 // Next: segment-salt.ts, for a segment whose marker is lost.
 
@@ -76,8 +76,8 @@ export class SegmentWalk {
     chunkBytes?: number;
   }) {
     const { file, unreadable, chunkBytes } = options;
-    assert(options.marker !== 0, 'H1: a marker is never zero');
-    assert(options.from % frameAlignment === 0, 'K1: a walk starts at a multiple of 8', { from: options.from });
+    assert(options.marker !== 0, 'I4.3: a marker is never zero');
+    assert(options.from % frameAlignment === 0, 'I4.8: a walk starts at a multiple of 8', { from: options.from });
     this.#marker = options.marker;
     this.#alignment = options.alignment;
     this.#offset = options.from;
@@ -126,7 +126,7 @@ export class SegmentWalk {
   /** Moves to `offset`, a multiple of 8 at which a frame may begin. */
   seek(offset: number): void {
     assert(!this.#loading, 'a walk does not move while it loads');
-    assert(offset % frameAlignment === 0, 'K1: frames begin at multiples of 8', { offset });
+    assert(offset % frameAlignment === 0, 'I4.8: frames begin at multiples of 8', { offset });
     this.#offset = offset;
     this.#gap = undefined;
     this.#last = undefined;
@@ -224,7 +224,7 @@ export class SegmentWalk {
     const from = gap.judgedTo;
     if (to <= from) return;
     const { view, start, end } = this.#window;
-    assert(from >= start && to <= end, 'K2: no byte of a gap is passed unseen', { from, to, start, end });
+    assert(from >= start && to <= end, 'I4.9: no byte of a gap is passed unseen', { from, to, start, end });
     const hole = this.#window.holeAfter(from);
     if (hole !== undefined && hole.from < to) gap.unreadable = true;
     if (gap.zeros) gap.zeros = isZero(view, from - start, to - start);

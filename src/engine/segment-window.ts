@@ -4,9 +4,9 @@
 // reads, the end of the file, blocks that cannot be read, memory for a frame larger than a chunk - is dealt with here.
 //
 // Invariants
-//   W1  byte i of `bytes` is byte start + i of the file, start is a multiple of 8, and `end` is the end of what was loaded
-//   W2  memory is one chunk, or one frame if that is larger and the file really has that many bytes
-//   W3  a failed load leaves what was loaded before in place: it can be tried again
+//   I4.5  byte i of `bytes` is byte start + i of the file, start is a multiple of 8, and `end` is the end of what was loaded
+//   I4.6  memory is one chunk, or one frame if that is larger and the file really has that many bytes
+//   I4.7  a failed load leaves what was loaded before in place: it can be tried again
 // What can go wrong: a read fails. It is repeated block by block, so that one rotten sector costs one block and not a
 // megabyte. A block that fails becomes a hole (no frame may touch it) or, for a reader that would rather wait and try
 // again, the error itself. Errors of any other kind than `io` say nothing about the bytes and are always passed on.
@@ -99,7 +99,7 @@ export class SegmentWindow {
    * reads ahead up to a chunk. Bytes before `from` are dropped, and `bytes` and `view` may be new objects afterwards.
    */
   async load(from: number, byteLength: number, limit: number): Promise<void> {
-    assert(from % frameAlignment === 0, 'W1: a window starts at a multiple of 8', { from });
+    assert(from % frameAlignment === 0, 'I4.5: a window starts at a multiple of 8', { from });
     const needEnd = Math.min(from + byteLength, limit);
     if (needEnd - from > this.#chunkBytes && !(await this.#reaches(needEnd))) return;
     const wantEnd = Math.max(needEnd, Math.min(limit, from + this.#chunkBytes));
@@ -165,7 +165,7 @@ export class SegmentWindow {
       } catch (error) {
         if (!isStorageError(error, 'io')) throw error;
         if (this.#unreadable === 'damage') return this.#addHole(blockEnd);
-        if (this.#end < needEnd) throw error; // W3: the blocks before it are here, the next try begins with this one.
+        if (this.#end < needEnd) throw error; // I4.7: the blocks before it are here, the next try begins with this one.
         return;
       }
     }
