@@ -1,0 +1,9 @@
+// `spillway/testing`: a simulated disk, clock and randomness, for tests of code that stands on Spillway's interfaces.
+export { SeededRandom } from './seeded-random.ts';
+export { SimDisk, type SimDiskOptions, type Undecided } from './sim-disk.ts';
+export type { Fault, FaultChances, FaultRule, IoCall, SimFaults } from './sim-faults.ts';
+export { SimFileSystem, SourceChanged } from './sim-file-system.ts';
+export { type Latencies, usualLatencies } from './sim-io.ts';
+export { type AfterDeath, SimProcess } from './sim-process.ts';
+export { type RunOptions, SimClock, SimulationStuck, SimWorld, type SimWorldOptions } from './sim-world.ts';
+export { type Assumptions, allAssumptions, type ExactSurvivors, type Survivors } from './survivors.ts';
