@@ -1,4 +1,10 @@
 // `spillway/testing`: a simulated disk, clock and randomness, for tests of code that stands on Spillway's interfaces.
+export { readAll, writeAll } from './conformance/file-checks.ts';
+export {
+  type FileSystemCase,
+  type FileSystemWorld,
+  fileSystemCases,
+} from './conformance/file-system-conformance.ts';
 export { SeededRandom } from './seeded-random.ts';
 export { SimDisk, type SimDiskOptions, type Undecided } from './sim-disk.ts';
 export type { Fault, FaultChances, FaultRule, IoCall, SimFaults } from './sim-faults.ts';

@@ -1,0 +1,42 @@
+// The clock of the operating system.
+import type { Clock, Timer } from './clock.ts';
+
+/** setTimeout takes 32 bits, and runs at once what does not fit. */
+const delayMsMax = 2 ** 31 - 1;
+
+export class NodeClock implements Clock {
+  now(): number {
+    return Date.now();
+  }
+
+  monotonic(): number {
+    return performance.now();
+  }
+
+  setTimer(delayMs: number, task: () => void): Timer {
+    return new NodeTimer(delayMs, task);
+  }
+
+  defer(task: () => void): void {
+    setImmediate(task);
+  }
+}
+
+class NodeTimer implements Timer {
+  #handle: NodeJS.Timeout | undefined;
+
+  constructor(delayMs: number, task: () => void) {
+    this.#wait(delayMs, task);
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
+    this.#handle = undefined;
+  }
+
+  #wait(delayMs: number, task: () => void): void {
+    const restMs = delayMs - delayMsMax;
+    if (restMs <= 0) this.#handle = setTimeout(task, delayMs);
+    else this.#handle = setTimeout(() => this.#wait(restMs, task), delayMsMax);
+  }
+}
