@@ -201,10 +201,12 @@ export class SegmentWalk {
 
   /** Nothing was found up to `present`: go on there, or behind the hole that begins there. */
   #searchBehind(gap: Gap, present: number, bound: number): void {
-    const hole = this.#window.holeAfter(present);
-    const reached = present === bound && hole !== undefined && hole.from <= present ? hole.to : present;
+    const hole = present === bound ? this.#window.holeAfter(present) : undefined;
+    const reached = hole !== undefined && hole.from <= present ? hole.to : present;
     this.#judge(gap, reached);
-    gap.searchAt = Math.max(gap.searchAt, alignUp(reached, frameAlignment));
+    // With more bytes to come, the last position may be only partly here: it is asked for again, not passed over.
+    const next = reached < bound ? alignDown(reached, frameAlignment) : alignUp(reached, frameAlignment);
+    gap.searchAt = Math.max(gap.searchAt, next);
   }
 
   #closeGap(gap: Gap, to: number): WalkStep | undefined {

@@ -100,7 +100,7 @@ export class SegmentWindow {
    */
   async load(from: number, byteLength: number, limit: number): Promise<void> {
     assert(from % frameAlignment === 0, 'I4.5: a window starts at a multiple of 8', { from });
-    const needEnd = Math.min(from + byteLength, limit);
+    const needEnd = Math.min(alignUp(from + byteLength, frameAlignment), limit); // Holes end aligned, too.
     if (needEnd - from > this.#chunkBytes && !(await this.#reaches(needEnd))) return;
     const wantEnd = Math.max(needEnd, Math.min(limit, from + this.#chunkBytes));
     this.#moveTo(from, wantEnd - from);

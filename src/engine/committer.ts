@@ -1,0 +1,441 @@
+// Chapter 8. The committer carries frames from memory to the disk: group commit.
+//
+// Two things are under way at most, one write and one sync. While they run, records gather; when they are done, whatever
+// gathered is the next group. A lone appender therefore never waits for company, and a thousand share one sync.
+//
+//   idle      --somebody waits, end of the tick-->   close the open frame, write
+//   any       --a slot is full-->                    write it
+//   any       --lingerMs after the first byte-->     close the open frame, write
+//   written   --a group waits for durable-->         sync; it covers what was written when it began (F21, I8.4)
+//
+// I8.4  the sync's result counts for the position captured before the call, never for what was written meanwhile
+// I8.5  after the first failure nothing is written or synced any more (S32, F23)
+// I8.6  a write that found no room is the next write, at the same offset
+//
+// No room (`full`) is `stalled`: the same write is tried again with backoff. Every other failure condemns the segment,
+// and with it, for now, the writing side of the buffer: `failed`. Reading goes on in both.
+//
+// Next: writer.ts, who may append.
+
+import { isStorageError } from '../base/errors.ts';
+import { mark } from '../base/marks.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
+import type { SegmentFiles } from './committer-files.ts';
+import type { EventHub, LogPosition } from './events.ts';
+import { type Limits, publishBytesMax } from './limits.ts';
+import type { LogBuffer, WriteJob } from './log-buffer.ts';
+import type { Stability } from './stability.ts';
+
+const stallMsFirst = 50;
+const stallMsMax = 5_000;
+
+/**
+ * `starting`: what the last run left is being made durable. `open`: writing. `stalled`: no room on the disk, trying
+ * again. `failed`: writing has ended with this cause.
+ */
+export type CommitterState =
+  | { readonly kind: 'starting' | 'open' }
+  | { readonly kind: 'stalled'; readonly cause: unknown; readonly resume: 'starting' | 'open' }
+  | { readonly kind: 'failed'; readonly cause: unknown };
+
+/** Whom the committer tells what it did. */
+export interface CommitObserver {
+  /** Memory, state or frontiers changed: whoever could not append may try again. */
+  progressed(): void;
+  /** The frontier that readers may read up to moved. */
+  readable(): void;
+  /** So much was written since the ledger last said so that it should be published. */
+  publishDue(): void;
+}
+
+export class Committer {
+  readonly #limits: Limits;
+  readonly #clock: Clock;
+  readonly #events: EventHub;
+  readonly #log: LogBuffer;
+  readonly #stability: Stability;
+  readonly #files: SegmentFiles;
+  readonly #observer: CommitObserver;
+  /** Slots are released, and records readable, when durable (true) or when written. */
+  readonly #releaseAtDurable: boolean;
+  readonly #readAtDurable: boolean;
+
+  #state: CommitterState = { kind: 'starting' };
+  #written: LogPosition;
+  #durable: LogPosition;
+  #writing = false;
+  #syncing = false;
+  #syncRequested = false;
+  #flushEndId = 0;
+  #watchers = 0;
+  #tickArmed = false;
+  #lingerTimer: Timer | undefined;
+  #intervalTimer: Timer | undefined;
+  #stallTimer: { readonly timer: Timer; readonly retry: () => void } | undefined;
+  #stallMs = stallMsFirst;
+  #stalledAt = 0;
+  #idle: (() => void)[] = [];
+
+  #bytesWritten = 0;
+  #bytesDurable = 0;
+  #bytesPublished = 0;
+  #bytesPublishRequested = 0;
+  #publishFailing = false;
+  #writeCount = 0;
+  #syncCount = 0;
+
+  constructor(options: {
+    readonly limits: Limits;
+    readonly clock: Clock;
+    readonly events: EventHub;
+    readonly log: LogBuffer;
+    readonly stability: Stability;
+    readonly files: SegmentFiles;
+    readonly observer: CommitObserver;
+    /** What survives for certain, and what is there but must be made durable first. */
+    readonly start: { readonly durable: LogPosition; readonly written: LogPosition };
+  }) {
+    this.#limits = options.limits;
+    this.#clock = options.clock;
+    this.#events = options.events;
+    this.#log = options.log;
+    this.#stability = options.stability;
+    this.#files = options.files;
+    this.#observer = options.observer;
+    this.#written = options.start.written;
+    this.#durable = options.start.durable;
+    this.#readAtDurable = options.limits.durability === 'sync';
+    this.#releaseAtDurable = this.#readAtDurable || options.limits.durability === 'interval';
+  }
+
+  get state(): CommitterState {
+    return this.#state;
+  }
+
+  /** Where the written part of the log ends. */
+  get written(): LogPosition {
+    return this.#written;
+  }
+
+  /** Where the durable part of the log ends. */
+  get durable(): LogPosition {
+    return this.#durable;
+  }
+
+  /** Frame bytes made durable since open. */
+  get bytesDurable(): number {
+    return this.#bytesDurable;
+  }
+
+  get counts(): { readonly writes: number; readonly syncs: number } {
+    return { writes: this.#writeCount, syncs: this.#syncCount };
+  }
+
+  /** Everything below this id may be handed to consumers. */
+  get readableId(): number {
+    return this.#readAtDurable ? this.#stability.durable.value : this.#stability.written.value;
+  }
+
+  /**
+   * Runs what must come before the first write: `prepare` with the rules for a full disk, then `sync`, whose success
+   * makes durable everything that was there at open.
+   */
+  async start(prepare: () => Promise<void>, sync: () => Promise<void>): Promise<void> {
+    try {
+      await this.#withRoom(prepare);
+      await sync();
+      if (this.#state.kind === 'failed') return;
+      this.#state = { kind: 'open' };
+      this.#advanceDurable(this.#written, 0);
+      this.#afterWork();
+    } catch (cause) {
+      this.fail(cause);
+    }
+  }
+
+  /** HOT. A record was appended: it will be written soon, at the end of the tick if somebody waits. */
+  appended(): void {
+    if (this.#tickArmed || this.#lingerTimer !== undefined) return;
+    if (this.#watchers > 0) this.#armTick();
+    else this.#armLinger();
+  }
+
+  /** A slot was filled: it can be written without waiting for anybody. */
+  slotFilled(): void {
+    this.#pump();
+  }
+
+  /** Resolves when everything below `endId` is written, undefined if it is. */
+  reachWritten(endId: number): Promise<void> | undefined {
+    const reached = this.#stability.written.reach(endId);
+    if (reached !== undefined) this.#armTick();
+    return reached;
+  }
+
+  /** Resolves when everything below `endId` is durable, undefined if it is. */
+  reachDurable(endId: number): Promise<void> | undefined {
+    const reached = this.#stability.durable.reach(endId);
+    if (reached === undefined) return undefined;
+    this.#armTick();
+    this.#trySync();
+    return reached;
+  }
+
+  /** Makes durable what is written now, without waiting for what only lies in memory. */
+  syncWritten(): Promise<void> {
+    const reached = this.#stability.durable.reach(this.#written.nextId);
+    if (reached === undefined) return Promise.resolve();
+    this.#syncRequested = true;
+    this.#trySync();
+    return reached;
+  }
+
+  /** A reader that has everything waits for more: from now until `unwatch`, records are written at once. */
+  watch(): void {
+    this.#watchers += 1;
+    if (this.#log.hasOpenRecords || this.readableId < this.#log.nextId) this.#armTick();
+  }
+
+  unwatch(): void {
+    this.#watchers -= 1;
+  }
+
+  /** Room may have come back: a stalled write is tried again now. */
+  roomFreed(): void {
+    this.#stallTimer?.retry();
+  }
+
+  /** The ledger now says that the log is durable up to here (a value of {@link bytesDurable}), or could not say so. */
+  ledgerPublished(bytesDurable: number | 'failed'): void {
+    this.#publishFailing = bytesDurable === 'failed';
+    if (bytesDurable !== 'failed') this.#bytesPublished = bytesDurable;
+    this.#pump();
+  }
+
+  /** Resolves when no sync is under way: the moment for calls that would slow one down. */
+  betweenSyncs(): Promise<void> {
+    if (!this.#syncing) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Ends writing for good. The first cause stays. */
+  fail(cause: unknown): void {
+    if (this.#state.kind === 'failed') return;
+    mark('committer.failed');
+    this.#state = { kind: 'failed', cause }; // Before anybody is woken (L34).
+    this.#stopTimers();
+    this.#stallTimer?.retry();
+    this.#stability.fail(cause);
+    this.#events.emit('failed', { cause });
+    this.#observer.progressed();
+    this.#observer.readable();
+  }
+
+  /** Stops all timers and gives the files back. What is not durable stays so. */
+  async close(): Promise<void> {
+    this.#stopTimers();
+    await this.#files.close();
+  }
+
+  // When to write.
+
+  #armTick(): void {
+    if (this.#tickArmed || this.#state.kind === 'failed') return;
+    this.#tickArmed = true;
+    this.#clock.defer(() => {
+      this.#tickArmed = false;
+      // Busy: what gathers until the work under way is done becomes one group; afterWork comes back here.
+      if (!this.#busy) this.#flush();
+    });
+  }
+
+  #armLinger(): void {
+    this.#lingerTimer = this.#clock.setTimer(this.#limits.lingerMs, () => {
+      this.#lingerTimer = undefined;
+      if (this.#readAtDurable) this.#syncRequested = true; // Nobody waits, but `sync` leaves nothing unsynced for long.
+      this.#flush();
+    });
+  }
+
+  get #busy(): boolean {
+    return this.#writing || (this.#syncing && this.#readAtDurable);
+  }
+
+  /** Whether somebody waits for records that no write has taken yet. */
+  get #awaited(): boolean {
+    if (this.#stability.submitted.value >= this.#log.nextId) return false;
+    return this.#watchers > 0 || this.#stability.lastAwaited > this.#stability.submitted.value;
+  }
+
+  #flush(): void {
+    if (this.#state.kind === 'failed') return;
+    this.#lingerTimer?.cancel();
+    this.#lingerTimer = undefined;
+    this.#log.closeFrame(this.#stability.durable.value - 1, false);
+    this.#flushEndId = this.#log.nextId;
+    this.#pump();
+    this.#trySync();
+  }
+
+  #pump(): void {
+    if (this.#writing || this.#state.kind !== 'open' || this.#mustHold()) return;
+    const job = this.#log.take(this.#flushEndId > this.#stability.submitted.value);
+    if (job === undefined) return;
+    this.#writing = true;
+    this.#stability.submit(job.end.nextId);
+    void this.#write(job);
+  }
+
+  /** Whether writing waits for a sync or a publish, so that a crash loses and a start scans no more than promised. */
+  #mustHold(): boolean {
+    if (this.#limits.durability === 'interval' && this.#files.unsyncedBytes > 0) {
+      const next = Math.min(this.#log.bytesToTake, this.#limits.slotBytes);
+      if (this.#files.unsyncedBytes + next > this.#limits.maxUnsyncedBytes) {
+        this.#syncRequested = true;
+        this.#trySync();
+        return true;
+      }
+    }
+    return !this.#publishFailing && this.#bytesWritten - this.#bytesPublished > 2 * publishBytesMax;
+  }
+
+  async #write(job: WriteJob): Promise<void> {
+    try {
+      await this.#withRoom(() => this.#files.write(job));
+      if (this.#state.kind === 'failed') return;
+      this.#writeCount += 1;
+      this.#bytesWritten += job.bytes.length;
+      this.#written = job.end;
+      this.#stability.advanceWritten(job.end.nextId);
+      if (!this.#releaseAtDurable) this.#log.release(job.end.nextId);
+      if (!this.#readAtDurable) this.#observer.readable();
+      if (this.#limits.durability === 'interval') this.#armInterval();
+    } catch (cause) {
+      this.fail(cause);
+    } finally {
+      this.#writing = false;
+      this.#afterWork();
+    }
+  }
+
+  // When to sync.
+
+  #armInterval(): void {
+    this.#intervalTimer ??= this.#clock.setTimer(this.#limits.syncIntervalMs, () => {
+      this.#intervalTimer = undefined;
+      this.#syncRequested = true;
+      this.#trySync();
+    });
+  }
+
+  #trySync(): void {
+    if (this.#syncing || this.#state.kind === 'failed' || this.#state.kind === 'starting') return;
+    if (this.#durable === this.#written) {
+      this.#syncRequested = false;
+      return;
+    }
+    if (this.#syncDue()) void this.#sync();
+  }
+
+  #syncDue(): boolean {
+    if (this.#syncRequested) return true;
+    const awaited = this.#stability.durable.firstAwaited;
+    if (awaited !== undefined && awaited <= this.#written.nextId) return true;
+    if (this.#readAtDurable && this.#watchers > 0) return true;
+    return this.#releaseAtDurable && this.#log.freeSlots < 2;
+  }
+
+  async #sync(): Promise<void> {
+    const captured = this.#written; // I8.4, F21
+    const capturedBytes = this.#bytesWritten;
+    this.#syncing = true;
+    this.#syncRequested = false;
+    this.#intervalTimer?.cancel();
+    this.#intervalTimer = undefined;
+    try {
+      await this.#files.sync();
+      this.#syncCount += 1;
+      if (this.#state.kind !== 'failed') this.#advanceDurable(captured, capturedBytes);
+      if (this.#limits.durability === 'interval' && this.#written !== captured) this.#armInterval();
+    } catch (cause) {
+      this.fail(cause); // Never tried again on these bytes (A4).
+    } finally {
+      this.#syncing = false;
+      for (const resolve of this.#idle.splice(0)) resolve();
+      this.#afterWork();
+    }
+  }
+
+  #advanceDurable(position: LogPosition, bytes: number): void {
+    this.#durable = position;
+    this.#bytesDurable = bytes;
+    this.#events.emit('durable', position);
+    this.#stability.advanceDurable(position.nextId);
+    if (this.#releaseAtDurable) this.#log.release(position.nextId);
+    if (this.#readAtDurable) this.#observer.readable();
+  }
+
+  #afterWork(): void {
+    if (this.#bytesWritten - this.#bytesPublishRequested >= publishBytesMax / 2) {
+      this.#bytesPublishRequested = this.#bytesWritten;
+      this.#observer.publishDue();
+    }
+    this.#pump();
+    this.#trySync();
+    this.#observer.progressed();
+    if (this.#awaited) this.#armTick();
+  }
+
+  // No room.
+
+  /** Runs `task`; as long as it finds no room, stalls and runs it again, with backoff, until it succeeds or fails. */
+  async #withRoom(task: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        await task();
+        this.#resume();
+        return;
+      } catch (cause) {
+        if (!isStorageError(cause, 'full') || this.#state.kind === 'failed') throw cause;
+        await this.#stall(cause);
+        if ((this.#state as CommitterState).kind === 'failed') throw cause;
+      }
+    }
+  }
+
+  #stall(cause: unknown): Promise<void> {
+    const before = this.#state;
+    if (before.kind === 'open' || before.kind === 'starting') {
+      mark('committer.stalled');
+      this.#state = { kind: 'stalled', cause, resume: before.kind };
+      this.#stalledAt = this.#clock.monotonic();
+      this.#stallMs = stallMsFirst;
+    } else {
+      this.#stallMs = Math.min(this.#stallMs * 2, stallMsMax);
+    }
+    this.#events.emit('stalled', { cause, retryInMs: this.#stallMs });
+    this.#observer.progressed();
+    return new Promise((resolve) => {
+      const retry = (): void => {
+        this.#stallTimer?.timer.cancel();
+        this.#stallTimer = undefined;
+        resolve();
+      };
+      this.#stallTimer = { timer: this.#clock.setTimer(this.#stallMs, retry), retry };
+    });
+  }
+
+  #resume(): void {
+    if (this.#state.kind !== 'stalled') return;
+    mark('committer.resumed');
+    this.#state = { kind: this.#state.resume };
+    this.#events.emit('resumed', { afterMs: this.#clock.monotonic() - this.#stalledAt });
+  }
+
+  #stopTimers(): void {
+    this.#lingerTimer?.cancel();
+    this.#intervalTimer?.cancel();
+    this.#lingerTimer = undefined;
+    this.#intervalTimer = undefined;
+  }
+}

@@ -1,0 +1,405 @@
+// Chapter 6. The log buffer: memory in which records gather into frames until the committer writes them.
+//
+// Appends copy into the active slot; the committer takes whatever frames are closed and writes them while further
+// records go into the same slot behind them, or into the next one. A slot is a window on one segment file: byte 0 of
+// the slot is byte `base` of the file, so a frame is written from where it was built, without another copy. After its
+// bytes are safe a slot goes back to the pool but keeps them until it is used again: a reader that keeps up finds the
+// tail of the log here and never touches the disk.
+//
+//   slot    | frame | frame | open frame: record record ....|          free          | room for a seal |
+//           0               frameStart                      bodyEnd                  limit
+//
+// I6.1  frames of one slot lie without gaps in one segment: file offset = base + slot offset
+// I6.2  a slot's memory is not written below `closedEnd`: a write in flight reads there
+// I6.3  record ids are given without gaps: the next frame's first id is the last frame's next id
+// I6.4  plannedBytes is exact: what the files will hold once all that was reserved is written and sealed
+//
+// Who may append when is the writer's business; nothing here waits, and nothing here fails but by a broken invariant.
+//
+// Next: stability.ts, how far the log has come.
+
+import { assert } from '../base/assert.ts';
+import type { LogPosition } from './events.ts';
+import {
+  createFrameMemory,
+  encodeFrame,
+  encodeRecord,
+  eventsPerFrameMax,
+  type FrameMemory,
+  frameBytes,
+  frameHeaderBytes,
+  recordsPerFrameMax,
+} from './frame.ts';
+import type { Limits } from './limits.ts';
+import { type SegmentHeader, segmentHeaderBytes } from './segment-header.ts';
+
+/** A seal is a frame without records. */
+export const sealBytes: number = frameHeaderBytes;
+
+/** One window of memory on a segment file. */
+interface Slot {
+  readonly memory: FrameMemory;
+  readonly view: DataView;
+  /** Made for one frame that no other slot can hold; not kept. */
+  readonly oversize: boolean;
+  segment: SegmentHeader;
+  base: number;
+  /** End of the last closed frame. */
+  closedEnd: number;
+  /** What has been handed to the committer. */
+  takenEnd: number;
+  /** Nothing more is appended here. */
+  retired: boolean;
+  /** Id after the last closed frame, and the log's payload bytes there. */
+  endId: number;
+  endPayloadBytes: number;
+}
+
+/** A run of closed frames on its way to the disk. */
+export interface WriteJob {
+  readonly segment: SegmentHeader;
+  readonly bytes: Uint8Array;
+  /** Byte offset of `bytes` in the segment file. */
+  readonly offset: number;
+  /** Where the log is once this is written. */
+  readonly end: LogPosition;
+}
+
+/** What a record needs, from the cheapest place on. */
+export type Placement = 'open_frame' | 'new_frame' | 'new_slot' | 'new_segment';
+
+export class LogBuffer {
+  readonly #limits: Limits;
+  readonly #pool: Slot[] = [];
+  /** Slots whose bytes are not safe yet, oldest first; the active one is the last. */
+  readonly #inFlight: Slot[] = [];
+  #slotsAllocated = 0;
+  #oversizeInFlight = 0;
+  #active: Slot | undefined;
+  #segment: SegmentHeader | undefined;
+  /** File offset at which the next slot of this segment begins. */
+  #nextBase: number = segmentHeaderBytes;
+
+  // The open frame. Plain numbers in one object: this is the hot path.
+  #frameStart = 0;
+  #bodyEnd = 0;
+  #frameLimit = -1; // Below every body end while no frame is open, so that nothing fits.
+  #frameRecords = 0;
+  #frameEvents = 0;
+  #frameFirstId: number;
+  #frameTime = 0;
+
+  #nextId: number;
+  #payloadBytes: number;
+  #plannedBytes = 0;
+  #bytesClosed = 0;
+
+  constructor(limits: Limits, start: { readonly nextId: number; readonly payloadBytes: number }) {
+    this.#limits = limits;
+    this.#nextId = start.nextId;
+    this.#frameFirstId = start.nextId;
+    this.#payloadBytes = start.payloadBytes;
+  }
+
+  /** The id that the next record gets. */
+  get nextId(): number {
+    return this.#nextId;
+  }
+
+  /** Payload bytes of everything appended over the buffer's lifetime. */
+  get payloadBytes(): number {
+    return this.#payloadBytes;
+  }
+
+  /** Bytes that segments started here take on disk once everything reserved is written, seals included (I6.4). */
+  get plannedBytes(): number {
+    return this.#plannedBytes + (this.#frameRecords === 0 ? 0 : frameBytes(this.#bodyEnd - this.#bodyStart));
+  }
+
+  /** Frame bytes closed so far, for whoever paces by bytes. */
+  get bytesClosed(): number {
+    return this.#bytesClosed;
+  }
+
+  /** Whether records wait in a frame that is not closed. */
+  get hasOpenRecords(): boolean {
+    return this.#frameRecords > 0;
+  }
+
+  /** Whether the next slot can be had at once. */
+  get hasFreeSlot(): boolean {
+    return this.#pool.length > 0 || this.#slotsAllocated < this.#limits.slotsMax;
+  }
+
+  /** How many slots can be had at once. */
+  get freeSlots(): number {
+    return this.#pool.length + this.#limits.slotsMax - this.#slotsAllocated;
+  }
+
+  /** Whether a frame larger than a slot may be built now: one at a time, so that memory stays bounded. */
+  get hasOversizeRoom(): boolean {
+    return this.#oversizeInFlight === 0;
+  }
+
+  /** The segment being filled, if one was started. */
+  get segment(): SegmentHeader | undefined {
+    return this.#segment;
+  }
+
+  /** HOT. Whether a record of `bytes` (header and padding included) fits the open frame as it stands. */
+  fits(bytes: number, events: number): boolean {
+    return (
+      this.#bodyEnd + bytes <= this.#frameLimit &&
+      this.#frameRecords < recordsPerFrameMax &&
+      this.#frameEvents + events <= eventsPerFrameMax
+    );
+  }
+
+  /** HOT. Copies a record that `fits` into the open frame and returns its id. */
+  append(payload: Uint8Array, events: number, metadata: number): number {
+    const id = this.#nextId;
+    this.#bodyEnd = encodeRecord((this.#active as Slot).memory, this.#bodyEnd, payload, events, metadata);
+    this.#frameRecords += 1;
+    this.#frameEvents += events;
+    this.#nextId = id + events;
+    this.#payloadBytes += payload.length;
+    return id;
+  }
+
+  /** The cheapest place for a body of `bodyBytes` that makes up a frame of its own or begins one. */
+  placementOfFrame(bodyBytes: number): Exclude<Placement, 'open_frame'> {
+    const slot = this.#active;
+    if (this.#segment === undefined || slot === undefined) return this.#placementWithoutSlot(bodyBytes);
+    const length = frameBytes(bodyBytes);
+    const start = this.#openEnd;
+    if (slot.base + start + length > this.#segmentLimit) return 'new_segment';
+    return start + length <= this.#slotLimit(slot) ? 'new_frame' : 'new_slot';
+  }
+
+  /** What a frame with this body, placed there, adds to {@link plannedBytes}. */
+  costOfFrame(bodyBytes: number, placement: Placement): number {
+    return frameBytes(bodyBytes) + (placement === 'new_segment' ? segmentHeaderBytes + sealBytes : 0);
+  }
+
+  /** Whether the memory for a frame with this body, placed there, can be had at once. */
+  hasMemoryFor(bodyBytes: number, placement: Placement): boolean {
+    if (placement === 'new_frame' || placement === 'open_frame') return true;
+    return this.#isOversize(bodyBytes) ? this.hasOversizeRoom : this.hasFreeSlot;
+  }
+
+  /**
+   * Opens a frame in that place. `room` is how far its body may grow: no further than `frameBytesMax` and what the
+   * writer can still admit, but at least the `bodyBytes` that it is opened for.
+   */
+  openFrame(bodyBytes: number, placement: Exclude<Placement, 'open_frame'>, room: number, appendedAt: number): void {
+    assert(this.#frameRecords === 0, 'a frame is opened after the one before is closed');
+    if (placement !== 'new_frame') this.#activateSlot(bodyBytes);
+    const slot = this.#active as Slot;
+    this.#frameStart = slot.closedEnd;
+    this.#bodyEnd = slot.closedEnd + frameHeaderBytes;
+    this.#frameFirstId = this.#nextId;
+    this.#frameTime = appendedAt;
+    const body = Math.max(bodyBytes, Math.min(this.#limits.frameBytesMax, room));
+    // Every limit is a multiple of 8, so that a frame padded to 8 ends inside it as well.
+    const inSlot = this.#slotLimit(slot) - this.#bodyEnd;
+    const inSegment = this.#segmentLimit - slot.base - this.#bodyEnd;
+    this.#frameLimit = this.#bodyEnd + Math.min(body, inSlot, inSegment);
+  }
+
+  /** Closes the open frame: from now on the committer may take it. Does nothing if it holds no record. */
+  closeFrame(durableId: number, seal: boolean): void {
+    this.#frameLimit = -1;
+    if (this.#frameRecords === 0) return;
+    const slot = this.#active as Slot;
+    const bodyBytes = this.#bodyEnd - this.#bodyStart;
+    const end = encodeFrame(slot.memory, this.#frameStart, bodyBytes, {
+      marker: slot.segment.salt,
+      seal,
+      recordCount: this.#frameRecords,
+      firstId: this.#frameFirstId,
+      eventCount: this.#frameEvents,
+      appendedAt: this.#frameTime,
+      durableId,
+    });
+    this.#frameRecords = 0;
+    this.#frameEvents = 0;
+    this.#closed(slot, end);
+    this.#plannedBytes += frameBytes(bodyBytes);
+  }
+
+  /** Ends the segment being filled with a seal: a flag on the open frame, or an empty frame. */
+  sealSegment(durableId: number, now: number): void {
+    const slot = this.#active;
+    if (this.#segment === undefined || slot === undefined) return;
+    if (this.#frameRecords > 0) {
+      this.closeFrame(durableId, true);
+      this.#plannedBytes -= sealBytes; // The frame that was open anyway carries the seal.
+    } else {
+      const end = encodeFrame(slot.memory, slot.closedEnd, 0, {
+        marker: slot.segment.salt,
+        seal: true,
+        recordCount: 0,
+        firstId: this.#nextId,
+        eventCount: 0,
+        appendedAt: now,
+        durableId,
+      });
+      this.#closed(slot, end);
+    }
+    this.#retireActive();
+    this.#segment = undefined;
+  }
+
+  /** The next slot begins this segment. Its header and its seal are planned for from now on. */
+  startSegment(segment: SegmentHeader): void {
+    assert(this.#segment === undefined, 'a segment is started after the one before is sealed');
+    this.#segment = segment;
+    this.#nextBase = segmentHeaderBytes;
+    this.#plannedBytes += segmentHeaderBytes + sealBytes;
+  }
+
+  /**
+   * The oldest closed frames that no write has taken yet, as one write, or undefined. Frames of a slot that still fills
+   * are handed out only on request: writes are best when they are large.
+   */
+  take(alsoFromActive: boolean): WriteJob | undefined {
+    const slot = this.#inFlight.find((candidate) => candidate.takenEnd < candidate.closedEnd);
+    if (slot === undefined || !(slot.retired || alsoFromActive)) return undefined;
+    const from = slot.takenEnd;
+    slot.takenEnd = slot.closedEnd;
+    return {
+      segment: slot.segment,
+      bytes: slot.memory.bytes.subarray(from, slot.closedEnd),
+      offset: slot.base + from,
+      end: {
+        segment: slot.segment.segmentNumber,
+        offset: slot.base + slot.closedEnd,
+        nextId: slot.endId,
+        payloadBytes: slot.endPayloadBytes,
+      },
+    };
+  }
+
+  /** Bytes that {@link take} would hand out now, over all slots. */
+  get bytesToTake(): number {
+    let bytes = 0;
+    for (const slot of this.#inFlight) bytes += slot.closedEnd - slot.takenEnd;
+    return bytes;
+  }
+
+  /** Everything below `endId` is safe: slots with nothing above it go back to the pool, their bytes still readable. */
+  release(endId: number): boolean {
+    let released = false;
+    for (;;) {
+      const slot = this.#inFlight[0];
+      if (slot === undefined || !slot.retired || slot.takenEnd < slot.closedEnd || slot.endId > endId) return released;
+      this.#inFlight.shift();
+      released = true;
+      if (slot.oversize) this.#oversizeInFlight -= 1;
+      else this.#pool.push(slot);
+    }
+  }
+
+  /** The memory that holds closed frames of this segment at this file offset, if some still does. */
+  find(segment: number, offset: number): { readonly slot: TailWindow; readonly at: number } | undefined {
+    const holds = (slot: Slot): boolean =>
+      slot.segment.segmentNumber === segment && offset >= slot.base && offset < slot.base + slot.closedEnd;
+    const slot = this.#inFlight.find(holds) ?? this.#pool.find(holds);
+    return slot === undefined ? undefined : { slot, at: offset - slot.base };
+  }
+
+  get #bodyStart(): number {
+    return this.#frameStart + frameHeaderBytes;
+  }
+
+  /** Slot offset at which a frame opened now would begin, if the open one were closed first. */
+  get #openEnd(): number {
+    const closed = (this.#active as Slot).closedEnd;
+    return this.#frameRecords === 0 ? closed : closed + frameBytes(this.#bodyEnd - this.#bodyStart);
+  }
+
+  /** File offset up to which frames may reach: a seal must still fit behind them. */
+  get #segmentLimit(): number {
+    return this.#limits.segmentBytes - sealBytes;
+  }
+
+  #slotLimit(slot: Slot): number {
+    return slot.memory.bytes.length - sealBytes;
+  }
+
+  #isOversize(bodyBytes: number): boolean {
+    return frameBytes(bodyBytes) > this.#limits.slotBytes;
+  }
+
+  #placementWithoutSlot(bodyBytes: number): 'new_slot' | 'new_segment' {
+    if (this.#segment === undefined) return 'new_segment';
+    return this.#nextBase + frameBytes(bodyBytes) > this.#segmentLimit ? 'new_segment' : 'new_slot';
+  }
+
+  #activateSlot(bodyBytes: number): void {
+    const segment = this.#segment;
+    assert(segment !== undefined, 'a slot belongs to a segment');
+    if (this.#active !== undefined) this.#retireActive();
+    const slot = this.#isOversize(bodyBytes) ? this.#createSlot(segment, bodyBytes) : this.#slotFromPool(segment);
+    slot.segment = segment;
+    slot.base = this.#nextBase;
+    slot.closedEnd = 0;
+    slot.takenEnd = 0;
+    slot.retired = false;
+    slot.endId = this.#nextId;
+    slot.endPayloadBytes = this.#payloadBytes;
+    this.#inFlight.push(slot);
+    this.#active = slot;
+  }
+
+  #retireActive(): void {
+    const slot = this.#active as Slot;
+    slot.retired = true;
+    this.#nextBase = slot.base + slot.closedEnd;
+    this.#active = undefined;
+  }
+
+  #slotFromPool(segment: SegmentHeader): Slot {
+    // The one released longest ago: the younger ones still serve readers that keep up.
+    const pooled = this.#slotsAllocated < this.#limits.slotsMax ? undefined : this.#pool.shift();
+    if (pooled !== undefined) return pooled;
+    assert(this.#slotsAllocated < this.#limits.slotsMax, 'a slot is free when one is activated');
+    this.#slotsAllocated += 1;
+    return this.#createSlot(segment, 0);
+  }
+
+  #createSlot(segment: SegmentHeader, oversizeBodyBytes: number): Slot {
+    const oversize = oversizeBodyBytes > 0;
+    if (oversize) this.#oversizeInFlight += 1;
+    const memory = createFrameMemory((oversize ? frameBytes(oversizeBodyBytes) : this.#limits.slotBytes) + sealBytes);
+    const view = new DataView(memory.bytes.buffer);
+    return {
+      memory,
+      view,
+      oversize,
+      segment,
+      base: 0,
+      closedEnd: 0,
+      takenEnd: 0,
+      retired: false,
+      endId: 0,
+      endPayloadBytes: 0,
+    };
+  }
+
+  #closed(slot: Slot, end: number): void {
+    this.#bytesClosed += end - slot.closedEnd;
+    slot.closedEnd = end;
+    slot.endId = this.#nextId;
+    slot.endPayloadBytes = this.#payloadBytes;
+  }
+}
+
+/** A slot as a reader of the tail sees it. */
+export interface TailWindow {
+  readonly memory: FrameMemory;
+  readonly view: DataView;
+  readonly segment: SegmentHeader;
+  readonly base: number;
+  readonly closedEnd: number;
+}

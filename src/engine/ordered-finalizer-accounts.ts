@@ -1,0 +1,131 @@
+// Chapter 11, continued. The accounts: every event is counted once for the buffer and once for each cursor, by what
+// became of it.
+//
+// With several cursors an event leaves the buffer when the last of them passes it, and that cursor decides under which
+// heading the buffer counts it. A cursor that was added later and reads old records again changes nothing in the
+// buffer's totals.
+//
+// I11.6  acknowledged + rejected + dropped_oldest + unconfirmed + damaged events = counted id - 1
+// I11.7  the counted id is the position of the slowest cursor, and never moves back
+// I11.8  counters saturate at 2^53 - 1
+//
+// Next: ordered-finalizer-cursor.ts, who reads.
+
+import type { Amount, LedgerTotals, RemovalReason } from './ledger-slot.ts';
+import type { ReleasedRun, Settlement } from './ordered-finalizer.ts';
+
+/** Events and payload bytes that may grow. */
+export interface Counter {
+  events: number;
+  bytes: number;
+}
+
+/** What a cursor, or the buffer as a whole, has seen become of events. */
+export type SettlementCounters = Record<Settlement, Counter>;
+
+export class Accounts {
+  /** Everything below this id is counted. */
+  #countedId: number;
+  readonly #settled: SettlementCounters;
+  /** Refused at the door: these never had an id. */
+  readonly #refused: { readonly dropped_newest: Counter; readonly disk_full: Counter };
+
+  /**
+   * Starts from what the ledger says. Totals that do not add up to the slowest cursor's position (a ledger was lost, or
+   * the disk lied) are put right in `acknowledged`: the ids are what is certain.
+   */
+  constructor(totals: LedgerTotals | undefined, slowestId: number) {
+    this.#settled = createCounters();
+    this.#refused = { dropped_newest: { events: 0, bytes: 0 }, disk_full: { events: 0, bytes: 0 } };
+    this.#countedId = slowestId;
+    if (totals !== undefined) this.#load(totals);
+    const counted = this.settledEvents;
+    const acknowledged = this.#settled.acknowledged;
+    acknowledged.events = Math.max(0, acknowledged.events + (slowestId - 1 - counted));
+    // Only damage could make the other headings alone exceed the ids: they shrink until the sum is right again.
+    let excess = this.settledEvents - (slowestId - 1);
+    for (const counter of Object.values(this.#settled)) {
+      const cut = Math.min(counter.events, Math.max(0, excess));
+      counter.events -= cut;
+      excess -= cut;
+    }
+  }
+
+  get countedId(): number {
+    return this.#countedId;
+  }
+
+  /** I11.6, the left side. */
+  get settledEvents(): number {
+    let sum = 0;
+    for (const counter of Object.values(this.#settled)) sum += counter.events;
+    return sum;
+  }
+
+  /** Payload bytes that have left the buffer for good. */
+  get settledBytes(): number {
+    let sum = 0;
+    for (const counter of Object.values(this.#settled)) sum += counter.bytes;
+    return sum;
+  }
+
+  /** Counts a run that a cursor released, as far as that cursor was the last to pass it. */
+  released(run: ReleasedRun, othersId: number): void {
+    if (run.from < this.#countedId || run.to > othersId) return; // Runs are cut at both ids: it is all or nothing.
+    add(this.#settled[run.settlement], run.to - run.from, run.bytes);
+    this.#countedId = run.to;
+  }
+
+  /** A cursor was removed: what only it had not passed, every other cursor has. `slowestBytes`: payload passed by all. */
+  advanceTo(slowestId: number, slowestBytes: number): void {
+    if (slowestId <= this.#countedId) return;
+    add(this.#settled.acknowledged, slowestId - this.#countedId, Math.max(0, slowestBytes - this.settledBytes));
+    this.#countedId = slowestId;
+  }
+
+  /** Counts what was refused at the door. */
+  refused(reason: 'dropped_newest' | 'disk_full', events: number, bytes: number): void {
+    add(this.#refused[reason], events, bytes);
+  }
+
+  /** The totals as the ledger keeps them. */
+  totals(appended: Amount): LedgerTotals {
+    const { acknowledged, rejected, dropped_oldest, unconfirmed, damaged } = this.#settled;
+    const removed: Record<RemovalReason, Amount> = {
+      rejected: { ...rejected },
+      dropped_oldest: { ...dropped_oldest },
+      dropped_newest: { ...this.#refused.dropped_newest },
+      disk_full: { ...this.#refused.disk_full },
+      unconfirmed: { ...unconfirmed },
+    };
+    return { appended, acknowledged: { ...acknowledged }, removed, damaged: { ...damaged } };
+  }
+
+  #load(totals: LedgerTotals): void {
+    const { removed } = totals;
+    add(this.#settled.acknowledged, totals.acknowledged.events, totals.acknowledged.bytes);
+    add(this.#settled.damaged, totals.damaged.events, totals.damaged.bytes);
+    add(this.#settled.rejected, removed.rejected.events, removed.rejected.bytes);
+    add(this.#settled.dropped_oldest, removed.dropped_oldest.events, removed.dropped_oldest.bytes);
+    add(this.#settled.unconfirmed, removed.unconfirmed.events, removed.unconfirmed.bytes);
+    add(this.#refused.dropped_newest, removed.dropped_newest.events, removed.dropped_newest.bytes);
+    add(this.#refused.disk_full, removed.disk_full.events, removed.disk_full.bytes);
+  }
+}
+
+export function createCounters(): SettlementCounters {
+  const counter = (): Counter => ({ events: 0, bytes: 0 });
+  return {
+    acknowledged: counter(),
+    rejected: counter(),
+    dropped_oldest: counter(),
+    unconfirmed: counter(),
+    damaged: counter(),
+  };
+}
+
+/** I11.8. */
+export function add(counter: Counter, events: number, bytes: number): void {
+  counter.events = Math.min(counter.events + events, Number.MAX_SAFE_INTEGER);
+  counter.bytes = Math.min(counter.bytes + bytes, Number.MAX_SAFE_INTEGER);
+}

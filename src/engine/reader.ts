@@ -1,0 +1,389 @@
+// Chapter 10. The reader hands out frames in record order: from memory when it keeps up, from files when it is behind.
+//
+// What it hands out is a private copy of a frame, valid as long as somebody holds it. It stops at the readable frontier
+// and never waits by itself: `next` answers at once, and says `load` when it needs the disk first.
+//
+//   position ---frame---> next frame                      same segment
+//            ---damage--> quarantine, report, go on        the ids that are missing become a gap
+//            ---end-----> first frame of the next segment
+//            ---wait----> the readable frontier
+//
+// I10.1  frames come with ascending ids; where ids are missing a gap says so, exactly
+// I10.2  a position never moves past the readable frontier
+// I10.3  a segment's ids end where the next segment's header begins: what lies beyond was never promised to anybody and
+//        may share its ids with records of a later epoch
+// I10.4  a read that fails moves nothing; after three tries the blocks that cannot be read count as damage
+//
+// Next: ordered-finalizer.ts, what becomes of what was handed out.
+
+import { assert } from '../base/assert.ts';
+import { DamageError, type FormatError, isStorageError } from '../base/errors.ts';
+import { mark } from '../base/marks.ts';
+import { alignDown } from '../base/units.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { FileHandle, FileSystem } from '../platform/file-system.ts';
+import type { EventHub, LogPosition } from './events.ts';
+import { type Frame, frameAlignment, readOwnFrame } from './frame.ts';
+import type { LogBuffer, TailWindow } from './log-buffer.ts';
+import { newerFormat, type Segment, type SegmentCatalog } from './segment-catalog.ts';
+import { segmentHeaderBytes } from './segment-header.ts';
+import type { Quarantine } from './segment-quarantine.ts';
+import { SegmentWalk, type WalkStep } from './segment-walk.ts';
+
+/** Tries before blocks that cannot be read count as damage, and the wait before the second of them. */
+const readTriesMax = 3;
+const retryMsFirst = 100;
+
+/** A frame in memory of its own. */
+export interface FrameCopy {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly frame: Frame;
+  readonly segment: number;
+  readonly offset: number;
+  readonly epoch: number;
+}
+
+export type ReadStep =
+  | { readonly kind: 'frame'; readonly copy: FrameCopy }
+  /** The events [from, to) are not on the disk any more. */
+  | { readonly kind: 'gap'; readonly from: number; readonly to: number }
+  /** The disk is needed: await `load`, then ask again. */
+  | { readonly kind: 'load' }
+  /** Everything readable has been handed out. */
+  | { readonly kind: 'wait' }
+  /** A newer program is needed to go on. */
+  | { readonly kind: 'newer'; readonly error: FormatError };
+
+/** Where a reader begins. The place is a hint: only the id is certain. */
+export interface ReadStart {
+  readonly segment: number;
+  readonly offset: number;
+  readonly nextId: number;
+}
+
+/** What all readers of a buffer share. */
+export interface ReadContext {
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly events: EventHub;
+  readonly catalog: SegmentCatalog;
+  readonly log: LogBuffer;
+  readonly quarantine: Quarantine;
+  /** Everything below this id may be handed out. */
+  readonly readableId: () => number;
+  /** Where the written part of the log ends. */
+  readonly written: () => LogPosition;
+}
+
+/** The file being read. */
+interface OpenFile {
+  readonly segment: Segment;
+  readonly file: FileHandle;
+  walk: SegmentWalk;
+  /** How far the walk looks: the file may have grown since. */
+  end: number;
+  /** The id at which this segment ends because the next one begins there (I10.3). */
+  readonly endId: number;
+}
+
+const load: ReadStep = { kind: 'load' };
+const waitStep: ReadStep = { kind: 'wait' };
+
+export class LogReader {
+  readonly #context: ReadContext;
+  #segment: number;
+  #offset: number;
+  #nextId: number;
+  /** Whether the place is still the unverified hint. */
+  #hinted = true;
+  #open: OpenFile | undefined;
+  #pending: FrameCopy | undefined;
+  #tries = 0;
+  #retryAt = 0;
+
+  constructor(context: ReadContext, start: ReadStart) {
+    this.#context = context;
+    this.#segment = start.segment;
+    this.#offset = start.offset;
+    this.#nextId = start.nextId;
+  }
+
+  /** Where the next frame is expected. */
+  get position(): ReadStart {
+    return { segment: this.#segment, offset: this.#offset, nextId: this.#nextId };
+  }
+
+  /** The next thing in the log, without waiting. */
+  next(): ReadStep {
+    const pending = this.#pending;
+    if (pending !== undefined) return this.#handOut(pending);
+    for (;;) {
+      const readableId = this.#context.readableId();
+      if (this.#nextId >= readableId) return waitStep;
+      const tail = this.#hinted ? undefined : this.#context.log.find(this.#segment, this.#offset);
+      const step = tail === undefined ? this.#fromFile(readableId) : this.#fromTail(tail.slot, tail.at);
+      if (step !== undefined) return step;
+    }
+  }
+
+  /** Does what the last `load` step asked for. Rejects with StorageError, after which the reader stands where it stood. */
+  async load(): Promise<void> {
+    const delayMs = this.#retryAt - this.#context.clock.monotonic();
+    if (this.#tries > 0 && delayMs > 0) {
+      await new Promise<void>((resolve) => this.#context.clock.setTimer(delayMs, resolve));
+    }
+    try {
+      if (this.#open === undefined) await this.#openSegment();
+      else await this.#open.walk.load();
+      this.#tries = 0;
+    } catch (cause) {
+      if (!isStorageError(cause, 'io') && !isStorageError(cause, 'missing')) throw cause;
+      this.#tries += 1;
+      this.#retryAt = this.#context.clock.monotonic() + retryMsFirst * 2 ** (this.#tries - 1);
+      mark('reader.read_failed');
+      if (this.#tries >= readTriesMax) await this.#giveUpOnBlocks();
+      throw cause;
+    }
+  }
+
+  /** Goes on at another place, at or behind the present one. */
+  async seek(start: ReadStart): Promise<void> {
+    this.#segment = start.segment;
+    this.#offset = start.offset;
+    this.#nextId = start.nextId;
+    this.#hinted = false;
+    this.#pending = undefined;
+    await this.close();
+  }
+
+  /** Gives the descriptor back; reading may go on afterwards. */
+  async close(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.file.close();
+  }
+
+  // From memory.
+
+  #fromTail(window: TailWindow, at: number): ReadStep | undefined {
+    const frame = readOwnFrame(window.view, at);
+    const offset = this.#offset;
+    const segment = this.#segment;
+    if (frame.seal) this.#moveTo(segment + 1, segmentHeaderBytes);
+    else this.#offset = offset + frame.byteLength;
+    if (frame.nextId <= this.#nextId) return undefined; // A seal, or what this cursor was told at the start to leave out.
+    return this.#handOut(copyFrame(window.memory.bytes, at, frame, segment, offset, window.segment.epoch));
+  }
+
+  // From files.
+
+  #fromFile(readableId: number): ReadStep | undefined {
+    const { catalog } = this.#context;
+    const segment = catalog.from(this.#segment) ?? (this.#hinted ? catalog.last : undefined);
+    if (segment === undefined) return this.#gapTo(readableId); // Nothing is left of what should be there.
+    if (segment.state === 'newer') return { kind: 'newer', error: newerFormat(segment.path) };
+    if (this.#open === undefined || this.#open.segment.number < segment.number) return load;
+    const step = this.#open.walk.next();
+    switch (step.kind) {
+      case 'load':
+        return load;
+      case 'frame':
+        return this.#takeFrame(step, segment);
+      case 'damage':
+        return this.#takeDamage(step, segment);
+      case 'unknown_frame':
+        return { kind: 'newer', error: newerFormat(segment.path) };
+      case 'end':
+        return segment.complete ? this.#atEnd(step, segment, readableId) : this.#atGrowingEnd(step, segment, readableId);
+    }
+  }
+
+  #takeFrame(step: Extract<WalkStep, { kind: 'frame' }>, segment: Segment): ReadStep | undefined {
+    const { frame, offset } = step;
+    if (frame.firstId >= (this.#open?.endId ?? Number.POSITIVE_INFINITY)) {
+      mark('reader.superseded'); // I10.3
+      return this.#nextSegment();
+    }
+    if (this.#hinted && frame.firstId > this.#nextId) return this.#distrustHint();
+    this.#hinted = false;
+    this.#offset = offset + frame.byteLength;
+    if (frame.nextId <= this.#nextId) return undefined;
+    const epoch = segment.header?.epoch ?? 0;
+    return this.#handOut(copyFrame(step.bytes, step.start, frame, segment.number, offset, epoch));
+  }
+
+  #takeDamage(step: Extract<WalkStep, { kind: 'damage' }>, segment: Segment): undefined {
+    if (this.#hinted) return this.#distrustHint();
+    this.#report(segment, step.from, step.to);
+    this.#offset = step.to;
+  }
+
+  /** What lies at the hint does not belong there: the segment is read from its beginning. */
+  #distrustHint(): undefined {
+    mark('reader.hint_wrong');
+    this.#moveTo(this.#segment, segmentHeaderBytes);
+    this.#open?.walk.seek(segmentHeaderBytes);
+  }
+
+  #atEnd(step: Extract<WalkStep, { kind: 'end' }>, segment: Segment, readableId: number): ReadStep | undefined {
+    if (step.tail === 'bytes' || step.tail === 'unreadable') this.#report(segment, step.offset, segment.byteLength);
+    if (this.#context.catalog.after(segment.number) !== undefined) return this.#nextSegment();
+    this.#moveTo(segment.number + 1, segmentHeaderBytes);
+    return this.#gapTo(readableId);
+  }
+
+  #atGrowingEnd(step: Extract<WalkStep, { kind: 'end' }>, segment: Segment, readableId: number): ReadStep | undefined {
+    const open = this.#open;
+    if (open === undefined) return load;
+    if (open.end < segment.byteLength) {
+      open.end = segment.byteLength;
+      open.walk.extend(segment.byteLength);
+      return undefined;
+    }
+    // Everything written was looked at and readable records are not there: they rotted while the file was being filled.
+    const written = this.#context.written();
+    if (written.segment !== segment.number) return this.#gapTo(readableId);
+    this.#report(segment, step.offset, written.offset);
+    this.#offset = written.offset;
+    open.walk.seek(written.offset);
+    return this.#gapTo(written.nextId);
+  }
+
+  #nextSegment(): undefined {
+    const next = this.#context.catalog.after(this.#segment);
+    this.#moveTo(next?.number ?? this.#segment + 1, segmentHeaderBytes);
+    return undefined;
+  }
+
+  #moveTo(segment: number, offset: number): void {
+    this.#segment = segment;
+    this.#offset = offset;
+    this.#hinted = false;
+  }
+
+  async #openSegment(): Promise<void> {
+    await this.close();
+    const { catalog, fileSystem } = this.#context;
+    const segment = this.#hinted ? await this.#locate() : catalog.from(this.#segment);
+    if (segment === undefined) return;
+    await catalog.describe(segment);
+    const next = catalog.after(segment.number);
+    if (segment.complete && next !== undefined) await catalog.describe(next).catch(() => undefined);
+    if (segment.state === 'stranger' || segment.state === 'empty') return this.#stepOver(segment);
+    if (segment.header === undefined) return; // Newer: the next step says so.
+    if (segment.number !== this.#segment) {
+      this.#segment = segment.number;
+      this.#offset = segmentHeaderBytes;
+    }
+    const file = await fileSystem.open(segment.path, 'read');
+    const end = segment.byteLength;
+    const from = Math.min(this.#offset, alignDown(end, frameAlignment));
+    this.#open = { segment, file, walk: walkOf(segment, file, from, end, 'reject'), end, endId: endIdOf(segment, next) };
+  }
+
+  /** The segment that the hint names if it can be right, otherwise the youngest one that can hold the id. */
+  async #locate(): Promise<Segment | undefined> {
+    const { catalog } = this.#context;
+    const hinted = catalog.at(this.#segment);
+    const offsetFits =
+      hinted !== undefined &&
+      this.#offset >= segmentHeaderBytes &&
+      this.#offset <= hinted.byteLength &&
+      this.#offset % frameAlignment === 0;
+    if (!offsetFits) this.#moveTo(this.#segment, segmentHeaderBytes);
+    let segment = hinted ?? catalog.from(this.#segment) ?? catalog.last;
+    while (segment !== undefined) {
+      await catalog.describe(segment);
+      const before = catalog.before(segment.number);
+      if (before === undefined || (segment.header?.firstId ?? Number.POSITIVE_INFINITY) <= this.#nextId) break;
+      mark('reader.relocated');
+      segment = before;
+      this.#moveTo(segment.number, segmentHeaderBytes);
+    }
+    return segment;
+  }
+
+  /** The third try failed as well: from now on what cannot be read is damage, and reading goes on behind it. */
+  async #giveUpOnBlocks(): Promise<void> {
+    mark('reader.blocks_given_up');
+    const open = this.#open;
+    const segment = open?.segment ?? this.#context.catalog.from(this.#segment);
+    if (segment === undefined) return;
+    if (open === undefined || segment.header === undefined) {
+      if (segment.state === 'unread') segment.state = 'empty';
+      return;
+    }
+    open.end = segment.byteLength;
+    open.walk = walkOf(segment, open.file, open.walk.offset, open.end, 'damage');
+  }
+
+  #stepOver(segment: Segment): void {
+    if (segment.state === 'empty') this.#report(segment, 0, segment.byteLength);
+    this.#segment = segment.number;
+    this.#nextSegment();
+  }
+
+  // Handing out.
+
+  #handOut(copy: FrameCopy): ReadStep {
+    const { firstId, nextId } = copy.frame;
+    if (firstId > this.#nextId) {
+      this.#pending = copy;
+      return this.#gapTo(firstId);
+    }
+    this.#pending = undefined;
+    this.#nextId = nextId;
+    return { kind: 'frame', copy };
+  }
+
+  #gapTo(to: number): ReadStep {
+    const from = this.#nextId;
+    this.#nextId = to;
+    mark('reader.gap');
+    return { kind: 'gap', from, to };
+  }
+
+  #report(segment: Segment, from: number, to: number): void {
+    void this.#context.quarantine.keep(segment.path, from, to);
+    this.#context.events.emit(
+      'damage',
+      new DamageError({
+        code: 'SPILLWAY_DAMAGE_FRAME',
+        path: segment.path,
+        offset: from,
+        byteLength: to - from,
+        message: `Bytes ${from} to ${to} of ${segment.path} are not the frames that were written there. Reading goes on behind them; the bytes are kept in quarantine if there is room`,
+      }),
+    );
+  }
+}
+
+function walkOf(
+  segment: Segment,
+  file: FileHandle,
+  from: number,
+  end: number,
+  unreadable: 'reject' | 'damage',
+): SegmentWalk {
+  const header = segment.header;
+  assert(header !== undefined, 'a segment that is walked has a header', { segment: segment.number });
+  return new SegmentWalk({ file, marker: header.salt, alignment: header.alignment, from, end, unreadable });
+}
+
+function endIdOf(segment: Segment, next: Segment | undefined): number {
+  if (!segment.complete || next?.header === undefined) return Number.POSITIVE_INFINITY;
+  return next.header.firstId === 0 ? Number.POSITIVE_INFINITY : next.header.firstId;
+}
+
+function copyFrame(
+  bytes: Uint8Array,
+  start: number,
+  frame: Frame,
+  segment: number,
+  offset: number,
+  epoch: number,
+): FrameCopy {
+  const copy = bytes.slice(start, start + frame.byteLength);
+  return { bytes: copy, view: new DataView(copy.buffer), frame, segment, offset, epoch };
+}

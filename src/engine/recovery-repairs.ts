@@ -1,0 +1,141 @@
+// Chapter 12, last part. Repairs: the first changes after a crash, and the confirmation of what was found.
+//
+// What the scan found may be in the cache of the operating system only, marked clean by a sync that failed: it can be
+// read, and yet never reach the disk. So the same bytes are written again at the same places and synced, before anybody
+// is told that they are durable (A4).
+//
+// I12.6  a tail is copied aside before it is cut, a file before it is removed
+// I12.7  what could not be read is not written: a repair never replaces unknown bytes
+// I12.8  every step can be repeated: a full disk in the middle means trying again from the start
+//
+// Next: disk-buffer.ts, the whole.
+
+import { isStorageError } from '../base/errors.ts';
+import { mark } from '../base/marks.ts';
+import { alignDown, MiB } from '../base/units.ts';
+import type { FileHandle, FileSystem } from '../platform/file-system.ts';
+import type { Recovered, Repair } from './recovery.ts';
+import { readFully } from './segment-catalog.ts';
+import type { Quarantine } from './segment-quarantine.ts';
+
+const blockBytes = 4096;
+
+export class Repairs {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #recovered: Recovered;
+  readonly #quarantine: Quarantine;
+  /** Files with bytes that were written again and must be synced. */
+  #rewritten: { readonly path: string; readonly file: FileHandle }[] = [];
+
+  constructor(options: {
+    readonly fileSystem: FileSystem;
+    readonly directory: string;
+    readonly recovered: Recovered;
+    readonly quarantine: Quarantine;
+  }) {
+    this.#fileSystem = options.fileSystem;
+    this.#directory = options.directory;
+    this.#recovered = options.recovered;
+    this.#quarantine = options.quarantine;
+  }
+
+  /** Copies aside, cuts, removes and writes again. Needs no free space but for the copies; may be repeated (I12.8). */
+  async apply(): Promise<void> {
+    await this.close();
+    for (const { segment, from, to } of this.#recovered.damage) await this.#quarantine.keep(segment.path, from, to);
+    for (const repair of this.#recovered.repairs) await this.#repair(repair);
+  }
+
+  /** Makes everything durable that `apply` wrote, and the names. Not to be repeated when it fails. */
+  async sync(): Promise<void> {
+    try {
+      for (const { file } of this.#rewritten) await file.syncData();
+      const touched = this.#recovered.repairs.some((repair) => repair.action !== 'leave');
+      if (touched) await this.#fileSystem.syncDirectory(this.#directory);
+    } finally {
+      await this.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    const files = this.#rewritten;
+    this.#rewritten = [];
+    for (const { file } of files) await file.close();
+  }
+
+  async #repair(repair: Repair): Promise<void> {
+    const { segment, action, end } = repair;
+    switch (action) {
+      case 'leave':
+        return;
+      case 'quarantine_and_remove':
+        await this.#quarantine.keep(segment.path, 0, segment.byteLength);
+        return await this.#remove(repair);
+      case 'remove':
+        return await this.#remove(repair);
+      case 'quarantine_and_cut':
+        await this.#quarantine.keep(segment.path, end, segment.byteLength);
+        return await this.#rewrite(repair, true);
+      case 'cut':
+        return await this.#rewrite(repair, true);
+      case 'keep':
+        return await this.#rewrite(repair, false);
+    }
+  }
+
+  async #remove({ segment }: Repair): Promise<void> {
+    if (this.#recovered.catalog.at(segment.number) === undefined) return; // Done before the disk was full.
+    try {
+      await this.#fileSystem.remove(segment.path);
+    } catch (cause) {
+      if (!isStorageError(cause, 'missing')) throw cause;
+    }
+    this.#recovered.catalog.remove(segment);
+  }
+
+  async #rewrite({ segment, from, end }: Repair, cut: boolean): Promise<void> {
+    if (end <= from && !cut) return;
+    const file = await this.#fileSystem.open(segment.path, 'read_write');
+    this.#rewritten.push({ path: segment.path, file });
+    if (cut) {
+      await file.truncate(end);
+      segment.byteLength = end;
+    }
+    const chunk = new Uint8Array(1 * MiB);
+    for (let at = from; at < end; ) {
+      const part = chunk.subarray(0, Math.min(chunk.length, end - at));
+      const count = await readUnlessBroken(file, part, at);
+      if (count === 0) break;
+      if (count === undefined) await rewriteBlocks(file, at, at + part.length);
+      else await writeFully(file, part.subarray(0, count), at);
+      at += count ?? part.length;
+    }
+  }
+}
+
+/** Block by block: those that cannot be read stay as they are (I12.7). */
+async function rewriteBlocks(file: FileHandle, from: number, end: number): Promise<void> {
+  const block = new Uint8Array(blockBytes);
+  for (let at = from; at < end; ) {
+    const part = block.subarray(0, Math.min(alignDown(at, blockBytes) + blockBytes, end) - at);
+    const count = await readUnlessBroken(file, part, at);
+    if (count === undefined) mark('recovery.block_not_rewritten');
+    else     await writeFully(file, part.subarray(0, count), at);
+    at += part.length;
+  }
+}
+
+/** How many bytes were read, or undefined if some of them cannot be. */
+async function readUnlessBroken(file: FileHandle, target: Uint8Array, position: number): Promise<number | undefined> {
+  try {
+    return await readFully(file, target, position);
+  } catch (cause) {
+    if (!isStorageError(cause, 'io')) throw cause;
+    return undefined;
+  }
+}
+
+async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) done += await file.write(bytes.subarray(done), position + done);
+}

@@ -1,0 +1,210 @@
+// Chapter 12. Recovery: from whatever bytes are in the directory to a buffer that can be used.
+//
+//   1. ledger     where writer and cursors were                 (ledger.ts)
+//   2. listing    which segments there are, and their lengths
+//   3. ending     clean: nothing to scan. Otherwise a new epoch and
+//   4. scan       what lies beyond the hint                      (recovery-scan.ts)
+//   5. table      what happens to each file                      (recovery-table.ts)
+//   6. ledger     epoch and `clean: false` become durable        (disk-buffer.ts)
+//   7. repairs    copies aside, cuts, removals                   (recovery-repairs.ts)
+//   8. confirm    what was scanned is written again and synced   (recovery-repairs.ts)
+//
+// Steps 1 to 5 change nothing on disk. Step 6 comes before the first change, so that a crash in 7 or 8 is seen as what it
+// is. Writing begins after 8, in a new segment; reading need not wait.
+//
+// I12.4  the cost is one listing, the headers at and behind the hint, and the scan behind it
+// I12.5  an epoch is higher than any that was ever used for a record
+//
+// Next: recovery-repairs.ts.
+
+import { mark } from '../base/marks.ts';
+import type { DirectoryEntry, FileSystem } from '../platform/file-system.ts';
+import type { Random } from '../platform/random.ts';
+import type { EventHub, LogPosition } from './events.ts';
+import { type LedgerReading, ledgerName } from './ledger.ts';
+import { type IdRange, type LedgerContent, type LedgerCursor, unconfirmedRangesMax } from './ledger-slot.ts';
+import { type ScannedSegment, type ScanResult, scan } from './recovery-scan.ts';
+import { type Action, endedCleanly, judge } from './recovery-table.ts';
+import { readFully, type Segment, SegmentCatalog } from './segment-catalog.ts';
+import { parseSegmentFileName, readSegmentHeader, segmentHeaderBytes } from './segment-header.ts';
+import { quarantineName } from './segment-quarantine.ts';
+
+/** A segment that was scanned, with what happens to it. */
+export interface Repair extends ScannedSegment {
+  readonly action: Action;
+}
+
+export interface Recovered {
+  readonly uuid: string;
+  readonly epoch: number;
+  readonly catalog: SegmentCatalog;
+  /** Where the durable part of the log certainly ends, and where it ends once the repairs are done. */
+  readonly durable: LogPosition;
+  readonly end: LogPosition;
+  /** The highest segment number that was ever given. */
+  readonly newestSegment: number;
+  /** What the ledger says, if there is one. */
+  readonly ledger: LedgerContent | undefined;
+  readonly cursors: readonly LedgerCursor[];
+  /** Where a cursor begins that starts at the oldest record. */
+  readonly oldest: LedgerCursor;
+  readonly unconfirmed: readonly IdRange[];
+  readonly repairs: readonly Repair[];
+  readonly damage: ScanResult['damage'];
+  /** Bytes of files that are neither segments, ledger nor quarantine. */
+  readonly otherBytes: number;
+}
+
+export interface RecoveryContext {
+  readonly fileSystem: FileSystem;
+  readonly events: EventHub;
+  readonly random: Random;
+  readonly directory: string;
+}
+
+/** Steps 2 to 5. Reads only. */
+export async function recover(context: RecoveryContext, reading: LedgerReading): Promise<Recovered> {
+  const catalog = new SegmentCatalog(context.fileSystem, context.events);
+  const otherBytes = listSegments(catalog, context.directory, await context.fileSystem.list(context.directory));
+  const ledger = reading.content;
+  const uuid = ledger?.uuid ?? (await uuidFromSegments(context.fileSystem, catalog)) ?? newUuid(context.random);
+  catalog.identify(uuid, 0); // The epoch follows: rebuilt headers that need it get it then.
+  const hint = ledger === undefined ? await hintWithoutLedger(catalog) : hintOf(ledger);
+  const newestSegment = Math.max(ledger?.writer.newestSegment ?? 0, catalog.last?.number ?? 0);
+  const oldest = await oldestPosition(catalog, hint);
+  const fresh = ledger === undefined && catalog.last === undefined;
+  const clean = fresh || endedCleanly(endingOf(reading, catalog, hint));
+  if (!clean) mark('recovery.unclean');
+  const behind = clean ? [] : catalog.segments.filter((segment) => segment.number >= hint.segment);
+  const found = await scan({ ...context, catalog }, behind, hint);
+  const repairs = judgeAll(found.segments);
+  const epoch = epochOf(ledger, catalog, clean);
+  catalog.identify(uuid, epoch);
+  const cursors = ledger?.cursors ?? [];
+  return {
+    uuid,
+    epoch,
+    catalog,
+    durable: hint,
+    end: found.end,
+    newestSegment,
+    ledger,
+    cursors,
+    oldest,
+    unconfirmed: unconfirmedRanges(ledger, found, Math.max(hint.nextId - 1, found.durableId)),
+    repairs,
+    damage: found.damage,
+    otherBytes,
+  };
+}
+
+/** Sorts a listing: segments into the catalog, everything else but ledger and quarantine into one sum. */
+function listSegments(catalog: SegmentCatalog, directory: string, entries: readonly DirectoryEntry[]): number {
+  let otherBytes = 0;
+  for (const entry of entries) {
+    const segmentNumber = parseSegmentFileName(entry.name);
+    if (segmentNumber !== undefined && entry.kind === 'file' && !entry.worldWritable) {
+      catalog.add(segmentNumber, `${directory}/${entry.name}`, entry.byteLength);
+    } else if (entry.name !== ledgerName && entry.name !== quarantineName) {
+      otherBytes += entry.byteLength;
+    }
+  }
+  return otherBytes;
+}
+
+function hintOf(ledger: LedgerContent): LogPosition {
+  const { segment, offset, nextId } = ledger.writer;
+  return { segment, offset, nextId, payloadBytes: ledger.totals.appended.bytes };
+}
+
+/** Both slots are lost: the last two segments are scanned, what lies before them is taken for durable. */
+async function hintWithoutLedger(catalog: SegmentCatalog): Promise<LogPosition> {
+  const own = catalog.segments.slice(-2);
+  for (const segment of own) await catalog.describe(segment).catch(() => undefined);
+  const first = own.find((segment) => (segment.header?.firstId ?? 0) > 0);
+  if (own.length > 0) mark('recovery.ledger_lost');
+  return {
+    segment: own[0]?.number ?? 0,
+    offset: segmentHeaderBytes,
+    nextId: first?.header?.firstId ?? 1,
+    payloadBytes: 0,
+  };
+}
+
+async function oldestPosition(catalog: SegmentCatalog, hint: LogPosition): Promise<LedgerCursor> {
+  const first = catalog.first;
+  if (first !== undefined) await catalog.describe(first).catch(() => undefined);
+  const firstId = first?.header?.firstId ?? 0;
+  const nextId = firstId > 0 ? Math.min(firstId, hint.nextId) : hint.nextId;
+  return { name: '', nextId, segment: first?.number ?? hint.segment, offset: segmentHeaderBytes, payloadBytes: 0 };
+}
+
+function endingOf(reading: LedgerReading, catalog: SegmentCatalog, hint: LogPosition) {
+  const last = catalog.last;
+  const atHint = catalog.at(hint.segment);
+  const lengthens = atHint !== undefined && atHint.byteLength !== hint.offset;
+  const beyondHint = (last !== undefined && last.number > hint.segment) || lengthens;
+  return { validSlots: reading.validSlots, clean: reading.content?.clean ?? false, beyondHint };
+}
+
+// From the last segment back: whether one is the last depends on what becomes of those behind it.
+function judgeAll(segments: readonly ScannedSegment[]): readonly Repair[] {
+  const repairs: Repair[] = [];
+  let last = true;
+  for (const scanned of segments.toReversed()) {
+    const row = judge({ ...scanned.situation, last });
+    mark(`recovery.row_${row.letter}`);
+    repairs.unshift({ ...scanned, action: row.action });
+    if (row.action !== 'remove' && row.action !== 'quarantine_and_remove') last = false;
+  }
+  return repairs;
+}
+
+/** I12.5. After a clean end the epoch goes on; otherwise it is one above all that can have been used. */
+function epochOf(ledger: LedgerContent | undefined, catalog: SegmentCatalog, clean: boolean): number {
+  if (clean && ledger !== undefined) return ledger.epoch;
+  let highest = ledger?.epoch ?? 0;
+  for (const segment of catalog.segments) highest = Math.max(highest, segment.header?.epoch ?? 0);
+  return highest + 1;
+}
+
+// Ranges of the ledger that some cursor may still meet, and what this scan adds above the highest id known durable.
+function unconfirmedRanges(ledger: LedgerContent | undefined, found: ScanResult, durableId: number): IdRange[] {
+  const slowest = Math.min(...(ledger?.cursors ?? []).map((cursor) => cursor.nextId), Number.POSITIVE_INFINITY);
+  const ranges = (ledger?.unconfirmed ?? []).filter((range) => range.to > slowest);
+  for (const gap of found.gaps) {
+    const from = Math.max(gap.from, durableId + 1);
+    if (from < gap.to) ranges.push({ from, to: gap.to });
+  }
+  return ranges.slice(0, unconfirmedRangesMax); // More than the ledger can hold count as damaged.
+}
+
+async function uuidFromSegments(fileSystem: FileSystem, catalog: SegmentCatalog): Promise<string | undefined> {
+  for (const segment of catalog.segments.toReversed()) {
+    const uuid = await readUuid(fileSystem, segment).catch(() => undefined);
+    if (uuid !== undefined) return uuid;
+  }
+  return undefined;
+}
+
+async function readUuid(fileSystem: FileSystem, segment: Segment): Promise<string | undefined> {
+  const file = await fileSystem.open(segment.path, 'read');
+  try {
+    const block = new Uint8Array(segmentHeaderBytes);
+    const count = await readFully(file, block, 0);
+    const reading = readSegmentHeader(block.subarray(0, count));
+    const own = reading.kind !== 'bad' && reading.header.segmentNumber === segment.number;
+    return own ? reading.header.uuid : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+/** A random identity in the form of RFC 9562, version 4. */
+export function newUuid(random: Random): string {
+  const bytes = random.bytes(16);
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}

@@ -1,0 +1,436 @@
+// Chapter 9. The writer decides who may append, gives ids by event count, and rolls from segment to segment.
+//
+// Everything here is synchronous: between the check that a record fits and its copy into memory nothing else can run, so
+// that no two records can be promised the same room and no id is given twice. Only what happens before (waiting for
+// room) and after (waiting for the disk) takes time.
+//
+// I9.4  a record's id is the id of its first event; the next id is id + events; a refused record consumes none (V11, V22)
+// I9.5  appends that wait are admitted in the order in which they were called
+// I9.6  a frame never spans segments, and a roll happens before the group that needs it is formed (S33, C7)
+//
+// Next: reader.ts, which hands frames out again.
+
+import { StorageError, UsageError } from '../base/errors.ts';
+import { mark } from '../base/marks.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Committer } from './committer.ts';
+import type { EventHub } from './events.ts';
+import { eventsPerFrameMax, eventsPerRecordMax, recordBytes, recordsPerFrameMax } from './frame.ts';
+import type { Limits } from './limits.ts';
+import type { LogBuffer, Placement } from './log-buffer.ts';
+import type { SegmentHeader } from './segment-header.ts';
+import type { Stability } from './stability.ts';
+import type { Space } from './writer-space.ts';
+
+/** One record to append. */
+export interface RecordInput {
+  /** Opaque to the buffer. Must not change until the append settles. */
+  readonly payload: Uint8Array;
+  /** How many events the payload carries, 1 .. 2^24. Default 1. */
+  readonly events?: number;
+  /** The caller's own 32 bits, handed out again with the record. Default 0. */
+  readonly metadata?: number;
+}
+
+/** Why a record was not stored. `buffer_full`: `maxBytes` is reached. `disk_full`: the disk has no room. */
+export type DropReason = 'buffer_full' | 'disk_full';
+
+export type AppendResult =
+  | { readonly status: 'stored'; readonly recordId: number }
+  | { readonly status: 'dropped'; readonly reason: DropReason };
+
+/**
+ * `accepted`: copied. `wait`: not now, soon: await `ready`. `full`: the buffer or the disk is full. `too_large`: never.
+ */
+export type TryAppendResult = 'accepted' | 'wait' | 'full' | 'too_large';
+
+/** Whom the writer asks for room, and tells what was refused. */
+export interface WriterObserver {
+  /** Policy `drop_oldest` needs room. */
+  roomWanted(): void;
+  /** Something was appended: the ledger will have to say so. */
+  appended(): void;
+  dropped(reason: DropReason, events: number, bytes: number): void;
+}
+
+interface Pending {
+  /** Undefined: nothing to append, only to learn when it could be. */
+  readonly records: readonly RecordInput[] | undefined;
+  readonly bodyBytes: number;
+  readonly events: number;
+  readonly atomic: boolean;
+  readonly resolve: (result: Admitted | { readonly dropped: DropReason }) => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+interface Admitted {
+  readonly recordId: number;
+  readonly endId: number;
+}
+
+type Check =
+  | { readonly kind: 'fits'; readonly placement: Placement }
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'full'; readonly reason: DropReason };
+
+const fitsOpenFrame: Check = { kind: 'fits', placement: 'open_frame' };
+const wait: Check = { kind: 'wait' };
+
+export class Writer {
+  readonly #limits: Limits;
+  readonly #clock: Clock;
+  readonly #events: EventHub;
+  readonly #log: LogBuffer;
+  readonly #stability: Stability;
+  readonly #committer: Committer;
+  readonly #space: Space;
+  readonly #nextSegment: (firstId: number) => SegmentHeader;
+  readonly #observer: WriterObserver;
+  readonly #queue: Pending[] = [];
+  /** Why nothing is taken any more: the buffer was closed. */
+  #closed: UsageError | undefined;
+  /** Whether the epoch is durable, without which nothing may be accepted. */
+  #epochDurable = false;
+  #refusedBytes = recordBytes(0);
+  #fullReported = false;
+
+  constructor(options: {
+    readonly limits: Limits;
+    readonly clock: Clock;
+    readonly events: EventHub;
+    readonly log: LogBuffer;
+    readonly stability: Stability;
+    readonly committer: Committer;
+    readonly space: Space;
+    /** Makes the header of the segment that begins with this record id. */
+    readonly nextSegment: (firstId: number) => SegmentHeader;
+    readonly observer: WriterObserver;
+  }) {
+    this.#limits = options.limits;
+    this.#clock = options.clock;
+    this.#events = options.events;
+    this.#log = options.log;
+    this.#stability = options.stability;
+    this.#committer = options.committer;
+    this.#space = options.space;
+    this.#nextSegment = options.nextSegment;
+    this.#observer = options.observer;
+  }
+
+  /** How many appends wait for room. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** The ledger holds this epoch: records may be accepted. */
+  allowAppends(): void {
+    this.#epochDurable = true;
+    this.progress();
+  }
+
+  /** HOT. Appends without waiting and without a promise. Throws when the buffer is closed or failed. */
+  tryAppend(payload: Uint8Array, events: number, metadata: number): TryAppendResult {
+    checkRecord(payload, events, metadata);
+    const bytes = recordBytes(payload.length);
+    if (this.#queue.length === 0 && this.#log.fits(bytes, events) && this.#closed === undefined) {
+      if (this.#committer.state.kind === 'failed') throw this.#refusal();
+      this.#append(payload, events, metadata);
+      return 'accepted';
+    }
+    return this.#tryAppendSlowly(payload, bytes, events, metadata);
+  }
+
+  /** Resolves when `tryAppend` of the record it refused last can succeed. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    await this.#enqueue({ records: undefined, bodyBytes: this.#refusedBytes, events: 1, atomic: false }, signal);
+  }
+
+  /** Appends one record and resolves when the buffer's promise holds for it. */
+  async append(record: RecordInput, signal?: AbortSignal): Promise<AppendResult> {
+    const { payload, events = 1, metadata = 0 } = record;
+    checkRecord(payload, events, metadata);
+    const bodyBytes = recordBytes(payload.length);
+    if (bodyBytes > this.#limits.maxRecordBytes) throw this.#tooLarge(bodyBytes);
+    this.#checkOpen(signal);
+    // The common case: nobody waits and it fits. No queue, no array.
+    if (this.#queue.length === 0) {
+      const check = this.#check(bodyBytes, events, false);
+      if (check.kind === 'fits') {
+        this.#place(bodyBytes, check.placement);
+        const recordId = this.#append(payload, events, metadata);
+        await this.#kept(recordId + events, signal);
+        return { status: 'stored', recordId };
+      }
+    }
+    return await this.#appendLater({ records: [record], bodyBytes, events, atomic: false }, signal);
+  }
+
+  /** Appends all of the records as one frame, or none. The result's id is the first record's. */
+  async appendBatch(records: readonly RecordInput[], signal?: AbortSignal): Promise<AppendResult> {
+    const { bodyBytes, events } = sizeOfBatch(records);
+    const tooMany = records.length > recordsPerFrameMax || events > eventsPerFrameMax;
+    if (tooMany || bodyBytes > this.#limits.maxRecordBytes) throw this.#tooLarge(bodyBytes);
+    this.#checkOpen(signal);
+    return await this.#appendLater({ records: [...records], bodyBytes, events, atomic: true }, signal);
+  }
+
+  /** Memory, room or state changed: those who wait are looked at again, in order. */
+  progress(): void {
+    while (this.#queue.length > 0) {
+      const refusal = this.#refusal();
+      const pending = this.#queue[0] as Pending;
+      if (refusal !== undefined) pending.reject(refusal);
+      else if (!this.#settle(pending)) return;
+      this.#queue.shift();
+    }
+  }
+
+  /** Takes nothing any more; whoever waits for room is rejected. */
+  close(): void {
+    this.#closed ??= closedError();
+    this.progress();
+  }
+
+  #tryAppendSlowly(payload: Uint8Array, bytes: number, events: number, metadata: number): TryAppendResult {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    if (bytes > this.#limits.maxRecordBytes) return 'too_large';
+    const check = this.#queue.length > 0 ? wait : this.#check(bytes, events, false);
+    if (check.kind === 'fits') {
+      this.#place(bytes, check.placement);
+      this.#append(payload, events, metadata);
+      return 'accepted';
+    }
+    this.#refusedBytes = bytes;
+    if (check.kind === 'wait') return 'wait';
+    this.#reportFull();
+    if (this.#limits.whenFull !== 'drop_oldest') return 'full';
+    this.#observer.roomWanted();
+    return 'wait';
+  }
+
+  async #appendLater(wanted: Omit<Pending, 'resolve' | 'reject'>, signal?: AbortSignal): Promise<AppendResult> {
+    const outcome = await this.#enqueue(wanted, signal);
+    if ('dropped' in outcome) return { status: 'dropped', reason: outcome.dropped };
+    await this.#kept(outcome.endId, signal);
+    return { status: 'stored', recordId: outcome.recordId };
+  }
+
+  #enqueue(
+    wanted: Omit<Pending, 'resolve' | 'reject'>,
+    signal: AbortSignal | undefined,
+  ): Promise<Admitted | { readonly dropped: DropReason }> {
+    return new Promise((resolve, reject) => {
+      const pending: Pending = { ...wanted, resolve, reject };
+      this.#queue.push(pending);
+      if (this.#queue.length === 1) this.progress();
+      if (signal !== undefined && this.#queue.includes(pending)) this.#leaveOnAbort(pending, signal);
+    });
+  }
+
+  #leaveOnAbort(pending: Pending, signal: AbortSignal): void {
+    signal.addEventListener(
+      'abort',
+      () => {
+        const at = this.#queue.indexOf(pending);
+        if (at < 0) return; // Already admitted: what is in the log cannot be called back.
+        this.#queue.splice(at, 1);
+        pending.reject(signal.reason);
+        if (at === 0) this.progress();
+      },
+      { once: true },
+    );
+  }
+
+  /** Settles a waiting append if that is possible now. */
+  #settle(pending: Pending): boolean {
+    const check = this.#check(pending.bodyBytes, pending.events, pending.atomic);
+    if (check.kind === 'wait') return false;
+    if (check.kind === 'full') return this.#applyPolicy(pending, check.reason);
+    if (pending.records === undefined) {
+      pending.resolve({ recordId: 0, endId: 0 });
+      return true;
+    }
+    this.#place(pending.bodyBytes, check.placement);
+    const recordId = this.#log.nextId;
+    for (const { payload, events = 1, metadata = 0 } of pending.records) this.#append(payload, events, metadata);
+    if (pending.atomic) this.#log.closeFrame(this.#durableId, false);
+    pending.resolve({ recordId, endId: this.#log.nextId });
+    return true;
+  }
+
+  #applyPolicy(pending: Pending, reason: DropReason): boolean {
+    this.#reportFull();
+    if (pending.records === undefined) {
+      if (this.#limits.whenFull === 'drop_oldest') this.#observer.roomWanted();
+      return false;
+    }
+    switch (this.#limits.whenFull) {
+      case 'block':
+        return false;
+      case 'drop_oldest':
+        this.#observer.roomWanted();
+        return false;
+      case 'reject':
+        pending.reject(this.#fullError(reason));
+        return true;
+      case 'drop_newest': {
+        let bytes = 0;
+        for (const record of pending.records) bytes += record.payload.length;
+        this.#observer.dropped(reason, pending.events, bytes);
+        pending.resolve({ dropped: reason });
+        return true;
+      }
+    }
+  }
+
+  #check(bodyBytes: number, events: number, atomic: boolean): Check {
+    if (!atomic && this.#log.fits(bodyBytes, events)) return fitsOpenFrame;
+    if (!this.#epochDurable) return wait;
+    const placement = this.#log.placementOfFrame(bodyBytes);
+    if (this.#space.headroom < this.#log.costOfFrame(bodyBytes, placement)) {
+      return { kind: 'full', reason: 'buffer_full' };
+    }
+    if (this.#log.hasMemoryFor(bodyBytes, placement)) return { kind: 'fits', placement };
+    return this.#committer.state.kind === 'stalled' ? { kind: 'full', reason: 'disk_full' } : wait;
+  }
+
+  /** Makes the place that a successful check named. */
+  #place(bodyBytes: number, placement: Placement): void {
+    if (placement === 'open_frame') return;
+    if (placement === 'new_segment') this.#roll();
+    else this.#log.closeFrame(this.#durableId, false);
+    const spare = this.#space.headroom - this.#log.costOfFrame(bodyBytes, 'new_frame');
+    const room = bodyBytes + Math.max(0, spare - (spare % 8));
+    this.#log.openFrame(bodyBytes, placement, room - (room % 8), this.#clock.now());
+    if (placement === 'new_frame') return;
+    this.#stability.closeGroups();
+    this.#committer.slotFilled();
+  }
+
+  #roll(): void {
+    if (this.#log.segment !== undefined) mark('writer.rolled');
+    this.#log.sealSegment(this.#durableId, this.#clock.now());
+    this.#log.startSegment(this.#nextSegment(this.#log.nextId));
+  }
+
+  #append(payload: Uint8Array, events: number, metadata: number): number {
+    const recordId = this.#log.append(payload, events, metadata);
+    this.#stability.reserve(recordId + events);
+    this.#committer.appended();
+    this.#fullReported = false;
+    return recordId;
+  }
+
+  /** Resolves when the buffer's promise holds for everything below `endId`. */
+  async #kept(endId: number, signal: AbortSignal | undefined): Promise<void> {
+    const promise = this.#promise(endId);
+    if (promise === undefined) return;
+    await (signal === undefined ? promise : abortable(promise, signal));
+  }
+
+  #promise(endId: number): Promise<void> | undefined {
+    switch (this.#limits.durability) {
+      case 'memory':
+        return undefined;
+      case 'os':
+      case 'interval':
+        return this.#committer.reachWritten(endId);
+      case 'sync':
+        return this.#committer.reachDurable(endId);
+    }
+  }
+
+  get #durableId(): number {
+    return this.#stability.durable.value - 1;
+  }
+
+  #checkOpen(signal: AbortSignal | undefined): void {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    signal?.throwIfAborted();
+  }
+
+  #refusal(): unknown {
+    const state = this.#committer.state;
+    return this.#closed ?? (state.kind === 'failed' ? state.cause : undefined);
+  }
+
+  #reportFull(): void {
+    if (this.#fullReported) return;
+    this.#fullReported = true;
+    mark('writer.full');
+    this.#events.emit('full', { usedBytes: this.#space.usedBytes });
+  }
+
+  #fullError(reason: DropReason): StorageError {
+    const found =
+      reason === 'disk_full'
+        ? 'the disk has no room and memory is used up'
+        : `${this.#space.usedBytes} bytes are used of the ${this.#limits.admissionBytes} that maxBytes ${this.#limits.maxBytes} leaves for records`;
+    return new StorageError({
+      kind: 'full',
+      operation: 'append',
+      path: '',
+      message: `Cannot append (${reason}): ${found}. The record was not stored; append it again when consumers have acknowledged more`,
+    });
+  }
+
+  #tooLarge(bodyBytes: number): UsageError {
+    return new UsageError({
+      code: 'SPILLWAY_USAGE_TOO_LARGE',
+      message: `Cannot append ${bodyBytes} bytes (headers included): this buffer takes at most ${this.#limits.maxRecordBytes} bytes, ${recordsPerFrameMax} records and ${eventsPerFrameMax} events at once. Raise segmentBytes or split the record`,
+    });
+  }
+}
+
+/** What every use of a closed buffer is told. */
+export function closedError(): UsageError {
+  return new UsageError({
+    code: 'SPILLWAY_USAGE_CLOSED',
+    message: 'Cannot use this buffer: it is closed. Open it again',
+  });
+}
+
+/** Like `promise`, but rejects with the signal's reason as soon as it is aborted. */
+export async function abortable<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  signal.throwIfAborted();
+  let abort: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    if (abort !== undefined) signal.removeEventListener('abort', abort);
+  }
+}
+
+function sizeOfBatch(records: readonly RecordInput[]): { readonly bodyBytes: number; readonly events: number } {
+  if (records.length === 0) {
+    throw new UsageError({
+      code: 'SPILLWAY_USAGE_RECORD',
+      message: 'Cannot append an empty batch: expected at least one record',
+    });
+  }
+  let bodyBytes = 0;
+  let sum = 0;
+  for (const { payload, events = 1, metadata = 0 } of records) {
+    checkRecord(payload, events, metadata);
+    bodyBytes += recordBytes(payload.length);
+    sum += events;
+  }
+  return { bodyBytes, events: sum };
+}
+
+function checkRecord(payload: Uint8Array, events: number, metadata: number): void {
+  const eventsFit = Number.isInteger(events) && events >= 1 && events <= eventsPerRecordMax;
+  if (eventsFit && metadata >>> 0 === metadata && payload instanceof Uint8Array) return;
+  throw new UsageError({
+    code: 'SPILLWAY_USAGE_RECORD',
+    message: `Cannot append a record with payload ${typeof payload}, events ${events}, metadata ${metadata}: expected a Uint8Array, 1 .. ${eventsPerRecordMax} events and a metadata of 0 .. 2^32 - 1`,
+  });
+}
