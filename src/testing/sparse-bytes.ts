@@ -72,21 +72,7 @@ export class SparseBytes {
       this.#masks[index] = (this.#masks[index] ?? 0) | maskOf(inside, inside + count);
       done += count;
     }
-    this.#byteLength = Math.max(this.#byteLength, at + source.length);
-  }
-
-  /** Makes the bytes in `from` .. `to` those of `other`, whatever lies beyond the length of either. */
-  copyFrom(other: SparseBytes, from: number, to: number): void {
-    for (let position = from; position < to; ) {
-      const inside = position % chunkBytes;
-      const count = Math.min(to - position, chunkBytes - inside);
-      const index = (position - inside) / chunkBytes;
-      const theirs = other.#chunks[index];
-      if (theirs !== undefined) this.#own(index).set(theirs.subarray(inside, inside + count), inside);
-      else if (this.#chunks[index] !== undefined) this.#own(index).fill(0, inside, inside + count);
-      this.#masks[index] = (this.#masks[index] ?? 0) | (other.#masks[index] ?? 0);
-      position += count;
-    }
+    if (source.length > 0) this.#byteLength = Math.max(this.#byteLength, at + source.length);
   }
 
   equals(other: SparseBytes, from: number, to: number): boolean {

@@ -5,7 +5,17 @@
 // The cases say what a live process sees; what survives a crash cannot be asked of a real disk and is tested elsewhere.
 import { StorageError } from '../../base/errors.ts';
 import type { FileSystem } from '../../platform/file-system.ts';
-import { bytesOf, contentOf, expectEqual, expectKind, makeFile, readAll, textAt, writeAll } from './file-checks.ts';
+import {
+  bytesOf,
+  contentOf,
+  expectEqual,
+  expectKind,
+  makeFile,
+  readAll,
+  textAt,
+  textOf,
+  writeAll,
+} from './file-checks.ts';
 
 /** What a case is given: a file system and an empty directory of its own in it. */
 export type FileSystemWorld = {
