@@ -82,12 +82,12 @@ export function chance(seed: number): () => number {
 
 /** A file in memory whose reads can be short and whose blocks can fail. */
 export class MemoryFile implements FileHandle {
-  readonly path = 'memory.seg';
+  readonly path: string = 'memory.seg';
   bytes: Uint8Array;
   /** Numbers of 4096-byte blocks that cannot be read. */
-  readonly failing = new Set<number>();
-  reads = 0;
-  longestRead = 0;
+  readonly failing: Set<number> = new Set();
+  reads: number = 0;
+  longestRead: number = 0;
   readonly #draw: (() => number) | undefined;
 
   constructor(bytes: Uint8Array, draw?: () => number) {
@@ -177,12 +177,15 @@ export function tell(step: WalkStep): Told {
 /** Walks until the end or an unknown frame. */
 export async function walkAll(walk: SegmentWalk): Promise<Told[]> {
   const told: Told[] = [];
+  let loads = 0;
   for (;;) {
     const step = walk.next();
     if (step.kind === 'load') {
+      if (loads++ === 20_000) throw new Error(`the walk does not get on at ${walk.offset}`);
       await walk.load();
       continue;
     }
+    loads = 0;
     told.push(tell(step));
     if (step.kind === 'end' || step.kind === 'unknown_frame') return told;
   }

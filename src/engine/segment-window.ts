@@ -100,9 +100,10 @@ export class SegmentWindow {
    */
   async load(from: number, byteLength: number, limit: number): Promise<void> {
     assert(from % frameAlignment === 0, 'I4.5: a window starts at a multiple of 8', { from });
-    const needEnd = Math.min(alignUp(from + byteLength, frameAlignment), limit); // Holes end aligned, too.
+    const last = Math.min(limit, this.#fileEnd);
+    const needEnd = Math.min(alignUp(from + byteLength, frameAlignment), last); // Holes end aligned, too.
     if (needEnd - from > this.#chunkBytes && !(await this.#reaches(needEnd))) return;
-    const wantEnd = Math.max(needEnd, Math.min(limit, from + this.#chunkBytes));
+    const wantEnd = Math.max(needEnd, Math.min(last, from + this.#chunkBytes));
     this.#moveTo(from, wantEnd - from);
     await this.#fill(needEnd, wantEnd);
   }
