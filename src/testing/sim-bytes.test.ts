@@ -113,6 +113,16 @@ describe('the length of a file', () => {
     for (const text of found) expect(text.slice(0, 512)).toMatch(/^o{100}(n{412}|\0*)$/);
   });
 
+  test('never shows garbage over what a kept write has left in the same sector', async () => {
+    const { world, disk, file } = await makeMachine(1, sector, { holes: 'garbage' });
+    await world.run(file.write(filled('1', 100), sector));
+    await world.run(file.write(filled('2', 100), sector + 100));
+    const kept = outcomes(disk).filter((text) => text.startsWith('1'.repeat(100), sector));
+    expect(new Set(kept.map((text) => text.slice(sector + 100)))).toEqual(
+      new Set(['', '\0'.repeat(100), '2'.repeat(100)]),
+    );
+  });
+
   test('is kept or lost with an unsynced truncate, and a cut never shows again what was cut', async () => {
     const { world, disk, file } = await makeMachine(1, 2 * sector);
     await world.run(file.truncate(100));

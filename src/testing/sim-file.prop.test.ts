@@ -33,7 +33,7 @@ function play(commands: readonly Command[]): SimFile {
     id += 1;
     // Each write has a value of its own, so that bytes tell which write they come from.
     if (one.kind === 'write') open.push(file.write(id, new Uint8Array(one.length).fill(1 + (id % 255)), one.at));
-    else if (one.kind === 'truncate') file.truncate(id, one.at).returned = true;
+    else if (one.kind === 'truncate') open.push(file.truncate(id, one.at));
     else if (one.kind === 'return') for (const change of open.splice(0, one.which)) change.returned = true;
     else if (one.kind === 'drop') {
       const rules = { assumptions: allAssumptions, holes: 'zeros' } as const;

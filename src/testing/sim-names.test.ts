@@ -79,10 +79,31 @@ test('a rename between directories needs both of them synced', async () => {
   expect(outcomes(disk)).toEqual(new Set(['d/ d/b=A']));
 });
 
+test('a name that is taken again settles the rename that had freed it', async () => {
+  const machine = makeMachine(1, { directories: ['/data/d'] });
+  const { world, disk, fileSystem } = machine;
+  disk.plantFile('/data/a', new TextEncoder().encode('A'));
+  await world.run(fileSystem.rename('/data/a', '/data/d/b'));
+  await makeFile(machine, '/data/a', 'B');
+  await world.run(fileSystem.syncDirectory('/data'));
+  expect(outcomes(disk)).toEqual(new Set(['a=B d/ d/b=A']));
+});
+
+test('a file that went and came back is not there for certain', async () => {
+  const { world, disk, fileSystem } = makeMachine(1);
+  disk.plantFile('/data/a', new TextEncoder().encode('A'));
+  await world.run(fileSystem.rename('/data/a', '/data/b'));
+  await world.run(fileSystem.rename('/data/b', '/data/a'));
+  expect(disk.nameWouldSurvive('/data/a')).toBe(false);
+  expect(outcomes(disk)).toEqual(new Set(['a=A', 'b=A']));
+});
+
 test('changes of names survive in any combination', async () => {
   const machine = makeMachine(1);
   for (const name of ['a', 'b', 'c']) await makeFile(machine, `/data/${name}`, name);
   expect(outcomes(machine.disk, 300).size).toBe(8);
+  expect(outcomes(machine.disk, 2, 'none')).toEqual(new Set(['']));
+  expect(outcomes(machine.disk, 2, 'all')).toEqual(new Set(['a=a b=b c=c']));
 });
 
 test('exactly those survive that the test names', async () => {

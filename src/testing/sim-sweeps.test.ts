@@ -84,6 +84,20 @@ describe('crashing after every operation', () => {
     expect(seen).toEqual(['/data/new 0', '/data/new 6', '/data/new 6', '/data/record 6', '/data/record 6']);
   });
 
+  test('counts what takes effect, in whatever order the calls of one moment do', async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const world = new SimWorld({ seed });
+      const disk = new SimDisk(world);
+      disk.plantFile('/data/a', new Uint8Array(10));
+      const file = await world.run(disk.start().fileSystem.open('/data/a', 'read_write'));
+      const crashed = disk.crashAfterOperation(7);
+      for (let at = 0; at < 10; at++) void file.write(Uint8Array.of(1), at);
+      await world.run(crashed);
+      await world.drain();
+      expect(disk.bytesOf('/data/a').filter((byte) => byte === 1)).toHaveLength(7);
+    }
+  });
+
   test('a whole sweep: the record is there in full after every survivable crash once it was promised', async () => {
     const found = new Set<string>();
     for (let count = 1; ; count++) {
