@@ -115,6 +115,27 @@ test('what a single range does not promise is lost in some power cut', () => {
   }
 });
 
+test('a sync takes earlier truncates along, so that none of them can cut what it has made durable', () => {
+  const file = new SimFile();
+  file.truncate(1, 1000).returned = true;
+  file.truncate(2, 0);
+  file.write(3, new Uint8Array(100).fill(3), 600).returned = true;
+  file.syncSucceeded(file.changesForSync());
+  expect(file.wouldSurvive(0, 700, false)).toBe(true);
+  expect(file.undecided()).toEqual([]);
+});
+
+test('bytes that were cut and written again as they were are in danger until the next sync', () => {
+  const file = new SimFile();
+  file.write(1, new Uint8Array(1000).fill(7), 0).returned = true;
+  file.syncSucceeded(file.changesForSync());
+  file.truncate(2, 100).returned = true;
+  file.write(3, new Uint8Array(900).fill(7), 100).returned = true;
+  expect(file.wouldSurvive(0, 100, false)).toBe(true);
+  expect(file.wouldSurvive(0, 101, false)).toBe(false);
+  expect(new Set(Array.from({ length: 50 }, (_, seed) => afterPowerCut(file, seed).length)).size).toBeGreaterThan(1);
+});
+
 function rangesOf(length: number): [number, number][] {
   const ends = [0, 1, 300, 511, 512, 513, 1024, 1500, length].filter((end) => end <= length);
   return ends.flatMap((from) => ends.filter((to) => to > from).map((to): [number, number] => [from, to]));
