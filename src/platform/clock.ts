@@ -14,8 +14,8 @@ export interface Clock {
   monotonic(): number;
 
   /**
-   * Runs `task` once, after at least `delayMs`. Pending timers keep the process alive: the engine sets one only while it
-   * owes something to somebody.
+   * Runs `task` once, after at least `delayMs`. Pending timers keep the process alive: the engine sets one only while
+   * it owes something to somebody.
    */
   setTimer(delayMs: number, task: () => void): Timer;
 

@@ -1,9 +1,10 @@
-// One holder of a buffer directory at a time: the lock file, who waits for it and how long, and the file that tells who.
+// One holder of a buffer directory at a time: the lock file, who waits for it and how long, and the file that says who
+// it is.
 //
-// Two levels. Inside one process a registry by resolved path refuses a second holder before any file is touched, because
-// the operating system's lock cannot tell two holders in one process apart. Between processes it is FileSystem.tryLock,
-// asked again and again until it is free or the time is up: in a rolling update the successor starts before its
-// predecessor has ended.
+// Two levels. Inside one process a registry by resolved path refuses a second holder before any file is touched,
+// because the operating system's lock cannot tell two holders in one process apart. Between processes it is
+// FileSystem.tryLock, asked again and again until it is free or the time is up: in a rolling update the successor
+// starts before its predecessor has ended.
 //
 // `holder` is written by whoever has the lock and read by whoever does not get it. It helps people and decides nothing:
 // no failure of it is an error, and what it says may be old for the moment between lock and write.

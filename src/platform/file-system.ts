@@ -25,8 +25,8 @@ export interface FileHandle {
 
   /**
    * fdatasync. When it resolves, every byte whose `write` had resolved before the call, and the file's length, are on
-   * stable storage (A1). The file's name is not: see {@link FileSystem.syncDirectory}. When it rejects, the state of all
-   * unsynced bytes is unknown for ever (A4): a later success says nothing about them.
+   * stable storage (A1). The file's name is not: see {@link FileSystem.syncDirectory}. When it rejects, the state of
+   * all unsynced bytes is unknown for ever (A4): a later success says nothing about them.
    */
   syncData(): Promise<void>;
 
@@ -77,7 +77,7 @@ export interface FileSystem {
    */
   open(path: string, mode: OpenMode): Promise<FileHandle>;
 
-  /** The entries of a directory with their sizes, in no particular order. A name that vanishes meanwhile is left out. */
+  /** The entries of a directory with their sizes, in no order. A name that vanishes meanwhile is left out. */
   list(directory: string): Promise<DirectoryEntry[]>;
 
   /** Facts about a path itself, or undefined if nothing is there. */
@@ -107,7 +107,8 @@ export interface FileSystem {
   /**
    * Takes the exclusive lock that lives in the file `path`, which is created (0600, empty) if missing. Resolves with
    * undefined while another process holds it; rejects with kind `lock_foreign` when the file holds foreign bytes. The
-   * lock excludes other processes; a second `tryLock` of the same process must be refused by the caller (see directory-lock.ts).
+   * lock excludes other processes; a second `tryLock` of the same process must be refused by the caller (see
+   * directory-lock.ts).
    */
   tryLock(path: string): Promise<FileLock | undefined>;
 }

@@ -1,5 +1,5 @@
-// Manners: file calls block threads of a pool that the whole process shares (file system, DNS, zlib, crypto), so only so
-// many of ours may be under way at once, and the others wait in order.
+// Manners: file calls block threads of a pool that the whole process shares (file system, DNS, zlib, crypto), so only
+// so many of ours may be under way at once, and the others wait in order.
 import { assert } from '../base/assert.ts';
 
 export class IoGate {

@@ -1,5 +1,5 @@
-// From callback to promise, for every call to node:fs: through the gate, again after an interruption, and out through the
-// one gate for errors.
+// From callback to promise, for every call to node:fs: through the gate, again after an interruption, and out through
+// the one gate for errors.
 import { IoGate, placesFor } from './io-gate.ts';
 import { type StorageOperation, toStorageError } from './storage-errors.ts';
 

@@ -108,8 +108,8 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async tryLock(path: string): Promise<FileLock | undefined> {
-    // Created by us and not by SQLite, which would leave the rights to the umask. Closing the new file can drop no lock:
-    // whoever reaches this has excluded that this process holds one.
+    // Created by us and not by SQLite, which would leave the rights to the umask. Closing the new file can drop no
+    // lock: whoever reaches this has excluded that this process holds one.
     try {
       const descriptor = await createFile(path);
       await call<void>({ operation: 'close', path }, (done) => close(descriptor, done));

@@ -1,8 +1,8 @@
 // The one gate through which errors of the operating system become errors of ours.
 //
-// Every file system behind the interface uses it, the simulated one too, so that the engine meets the same kinds and the
-// same sentences in a test as on a real disk. What a kind means to the engine: `full` stalls it, `denied`, `read_only`
-// and `limit` need an operator, everything that is not named here is `io`, a disk that must not be trusted.
+// Every file system behind the interface uses it, the simulated one too, so that the engine meets the same kinds and
+// the same sentences in a test as on a real disk. What a kind means to the engine: `full` stalls it, `denied`,
+// `read_only` and `limit` need an operator, everything that is not named here is `io`, a disk that must not be trusted.
 import { StorageError, type StorageErrorKind } from '../base/errors.ts';
 
 /** What is tried on a path, in the words of the error messages. */

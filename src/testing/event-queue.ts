@@ -1,4 +1,5 @@
-// What is still to happen in a simulated world, ordered by virtual time and, at the same time, by the order of the calls.
+// What is still to happen in a simulated world, ordered by virtual time and, at the same time, by the order of the
+// calls.
 //
 // A binary heap: worlds with thousands of pending calls are stepped millions of times.
 

@@ -1,8 +1,8 @@
 // Randomness that can be repeated: the same seed gives the same numbers on every machine and in every process.
 //
-// The generator is xoshiro128** by Blackman and Vigna (32-bit state words, so that plain JavaScript integers do), seeded
-// through a SplitMix32 sequence. It is fast and well mixed; it is foreseeable, which is the point here and the reason
-// why it must never make the salts of a real buffer.
+// The generator is xoshiro128** by Blackman and Vigna (32-bit state words, so that plain JavaScript integers do),
+// seeded through a SplitMix32 sequence. It is fast and well mixed; it is foreseeable, which is the point here and the
+// reason why it must never make the salts of a real buffer.
 import { assert } from '../base/assert.ts';
 import type { Random } from '../platform/random.ts';
 

@@ -1,8 +1,8 @@
 // A simulated machine: one disk, and the processes that run on it one after another or side by side.
 //
-// The disk keeps two views of bytes and names (sim-file.ts, sim-names.ts): what live processes see, and what a power cut
-// would leave. Everything uncertain is drawn from the world's seed. What the disk may be relied on for is written down
-// as assumptions A1..A5 (survivors.ts); each can be switched off.
+// The disk keeps two views of bytes and names (sim-file.ts, sim-names.ts): what live processes see, and what a power
+// cut would leave. Everything uncertain is drawn from the world's seed. What the disk may be relied on for is written
+// down as assumptions A1..A5 (survivors.ts); each can be switched off.
 //
 // Tests drive it from outside, at once and without calls: they start and kill processes, cut the power, inject faults,
 // let bytes rot, and ask what would survive.
@@ -110,8 +110,8 @@ export class SimDisk {
   }
 
   /**
-   * Stops every process right after the `count`-th further operation that changes the disk (a write, a sync, a name) has
-   * taken effect; nothing else that is in flight does. Resolves then. `powerCut` or `start` come next.
+   * Stops every process right after the `count`-th further operation that changes the disk (a write, a sync, a name)
+   * has taken effect; nothing else that is in flight does. Resolves then. `powerCut` or `start` come next.
    */
   crashAfterOperation(count: number): Promise<void> {
     this.#crashed = new Promise((resolve) => {

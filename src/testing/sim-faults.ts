@@ -1,8 +1,8 @@
-// What goes wrong on a simulated disk, by rule ("the third sync of this file fails") or by draw ("one read in a thousand
-// is short"), and the count of calls that both are told by.
+// What goes wrong on a simulated disk, by rule ("the third sync of this file fails") or by draw ("one read in a
+// thousand is short"), and the count of calls that both are told by.
 //
-// A failed call reports an error; whether it had an effect is for the file system to draw, because on real disks a failed
-// write may have written a part.
+// A failed call reports an error; whether it had an effect is for the file system to draw, because on real disks a
+// failed write may have written a part.
 import type { StorageErrorKind } from '../base/errors.ts';
 import type { StorageOperation } from '../platform/storage-errors.ts';
 import type { SeededRandom } from './seeded-random.ts';

@@ -6,9 +6,9 @@
 //   a write or truncate            undecided
 //   a sync that succeeds           durable: all changes whose call had returned before the sync was called; earlier
 //                                  truncates too, because lengths are journaled in order
-//   a sync that fails              in limbo: every write that had taken effect. The cache shows the bytes, marked clean,
-//                                  so that no later sync concerns itself with them (A4). Only writing the same bytes
-//                                  again and a sync that succeeds make them durable. Truncates stay undecided.
+//   a sync that fails              in limbo: every write that had taken effect. The cache shows the bytes, marked
+//                                  clean, so that no later sync concerns itself with them (A4). Only writing the same
+//                                  bytes again and a sync that succeeds make them durable. Truncates stay undecided.
 //
 // Sectors (A2, A3): the disk holds a sector as the cache held it at some moment since it was last durable, so of the
 // writes that touch a sector the first n are kept, n drawn for each sector. Writes in limbo are drawn on their own for
@@ -149,8 +149,8 @@ export class SimFile {
   }
 
   /**
-   * A sync failed: nobody knows what of all that had taken effect is on the disk, now or later (A4). `spoil` is for disks
-   * that break A4 as well: it may give bytes that replace what was durable in a sector concerned.
+   * A sync failed: nobody knows what of all that had taken effect is on the disk, now or later (A4). `spoil` is for
+   * disks that break A4 as well: it may give bytes that replace what was durable in a sector concerned.
    */
   syncFailed(spoil?: (sector: number) => Uint8Array | undefined): void {
     this.#failedSyncs += 1;

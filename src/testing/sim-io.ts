@@ -1,8 +1,9 @@
 // The calls that processes make on a simulated disk, from submission to completion.
 //
-// Each call gets a number and a latency drawn from the seed; completions therefore come in any order. A call takes effect
-// either when it is submitted or when it completes, by draw: whoever assumes one of them is wrong half of the time.
-// Here is also where calls fail by number, where the machine stops after so many effects, and where the dead are silent.
+// Each call gets a number and a latency drawn from the seed; completions therefore come in any order. A call takes
+// effect either when it is submitted or when it completes, by draw: whoever assumes one of them is wrong half of the
+// time. Here is also where calls fail by number, where the machine stops after so many effects, and where the dead are
+// silent.
 import { StorageError } from '../base/errors.ts';
 import { type StorageOperation, storageError, toStorageError } from '../platform/storage-errors.ts';
 import type { SimEvent } from './event-queue.ts';

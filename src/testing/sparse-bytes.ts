@@ -1,7 +1,7 @@
 // The bytes of a simulated file: holes cost nothing, copies share what neither side has changed.
 //
-// Bytes live in chunks of 16 KiB that come into being with the first write. Everything outside is zero. A mask per chunk
-// remembers which 512-byte sectors were ever written, for the account of the disk's space.
+// Bytes live in chunks of 16 KiB that come into being with the first write. Everything outside is zero. A mask per
+// chunk remembers which 512-byte sectors were ever written, for the account of the disk's space.
 //
 // Invariant: bytes at and beyond `byteLength` are zero, so that a file that grows again shows zeros.
 
