@@ -101,7 +101,7 @@ function loadSqlite(): typeof import('node:sqlite') {
   throw new UsageError({
     code: 'SPILLWAY_USAGE_PLATFORM',
     message:
-      `Could not lock a directory: this Node (${process.version}) was built without node:sqlite, which holds the lock. ` +
-      'Use a build of Node that has it.',
+      `Could not lock a directory: this Node (${process.version}) was built without node:sqlite. ` +
+      'The lock needs it: use a build of Node that has it.',
   });
 }
