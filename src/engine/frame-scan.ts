@@ -1,10 +1,12 @@
 // Chapter 3, continued. Finding the next frame behind bytes that are none.
 //
-// A damaged frame's length cannot be believed, so nothing is skipped by it: the search looks at every multiple of 8. The
-// marker is random per segment and found by one native search over the whole memory; what stands behind it must pass the
-// checksum. The cost is linear in the bytes searched, plus one checksum for each place where the marker stands.
+// A damaged frame's length cannot be believed, so nothing is skipped by it: the search looks at every multiple of 8.
+// The marker is random per segment and found by one native search over the whole memory; what stands behind it must
+// pass the checksum. The cost is linear in the bytes searched, plus one checksum for each place where the marker
+// stands.
 //
-// Invariant: what is reported is the first place, from `from` on, that is or may be a frame; no frame is ever passed over.
+// Invariant: what is reported is the first place, from `from` on, that is or may be a frame; no frame is ever passed
+// over.
 // What can go wrong: a place that may be a frame reaches beyond the bytes present. It is reported as `short`, and the
 // caller, who knows whether more bytes exist, loads them or goes on behind it.
 // Next: segment-header.ts, the block that tells the marker.

@@ -16,6 +16,7 @@ import {
   frameBytes,
   frameHeaderBytes,
   readFrame,
+  readOwnFrame,
   recordBytes,
   recordsPerFrameMax,
 } from './frame.ts';
@@ -247,6 +248,21 @@ describe('readFrame, checksums that hold over lies', () => {
     const restamped = forged(three, (view) => view.setUint32(0, 0x1234_5678, true), false);
     expect(read(restamped, 0, restamped.length, 0x1234_5678)).toMatchObject({ kind: 'frame' });
     expect(read(restamped)).toEqual({ kind: 'none' });
+  });
+});
+
+describe('readOwnFrame', () => {
+  it('reads what readFrame reads, at any place, without a checksum', () => {
+    for (const bytes of Object.values(samples)) {
+      const memory = concat(new Uint8Array(16), bytes);
+      memory[16 + 4] = ~(memory[16 + 4] ?? 0);
+      expect(readOwnFrame(new DataView(memory.buffer), 16)).toEqual(frameIn(bytes));
+    }
+  });
+
+  it('takes a frame that does not add up for our own bug', () => {
+    const wrong = forged(samples['one record'] as Uint8Array, (view) => view.setUint32(24, 9, true));
+    expect(() => readOwnFrame(new DataView(wrong.buffer), 0)).toThrow('I3.1');
   });
 });
 

@@ -11,7 +11,8 @@
 // The writer composes frames in place: encodeRecord appends to the body, encodeFrame completes the header around it.
 //
 // Invariants
-//   I3.1  a frame that readFrame returns adds up: the records fill the body exactly, their events sum to the event count
+//   I3.1  a frame that readFrame returns adds up: the records fill the body exactly, their events sum to the event
+//         count
 //   I3.2  every id, time and size is an integer below 2^53, so that plain numbers are exact
 //   I3.3  readFrame looks at no byte outside [offset, end) and throws nothing, whatever the bytes are
 // What can go wrong: anything in the bytes. All of it has one name here, `none`; what that means is decided by the
@@ -33,7 +34,7 @@ export const recordsPerFrameMax = 65_535;
 export const eventsPerRecordMax: number = 2 ** 24;
 /** The event count is a u32. */
 export const eventsPerFrameMax: number = 2 ** 32 - 1;
-/** Longer bodies are never written and never believed: a damaged length is recognised before anything is read for it. */
+/** Longer bodies are never written and never believed: a damaged length is seen before anything is read for it. */
 export const frameBodyBytesMax: number = 2 ** 26;
 
 /** Flag: the last frame of its segment. The only frame that may hold no records. */
@@ -200,9 +201,9 @@ export function readFrame(
 }
 
 /**
- * Bytes that a frame at `offset` would have (without padding) if its fields can be a frame's, else 0. Goes by the format
- * rather than by what this build can read, and by a few loads instead of a checksum; 48 bytes must be present. For the
- * search without a known marker (segment-salt.ts).
+ * Bytes that a frame at `offset` would have (without padding) if its fields can be a frame's, else 0. Goes by the
+ * format rather than by what this build can read, and by a few loads instead of a checksum; 48 bytes must be present.
+ * For the search without a known marker (segment-salt.ts).
  */
 export function claimedBytes(view: DataView, offset: number): number {
   if (view.getUint32(offset, true) === 0) return 0;
@@ -217,12 +218,12 @@ export function claimedBytes(view: DataView, offset: number): number {
   return believable ? frameHeaderBytes + bodyBytes : 0;
 }
 
-/** The frame at `offset` of memory in which `encodeFrame` made it: nothing can have damaged it, so nothing is checked. */
+/** The frame at `offset` of memory where `encodeFrame` made it: nothing can have damaged it, so it costs no checksum. */
 export function readOwnFrame(view: DataView, offset: number): Frame {
   const bodyBytes = view.getUint32(offset + at.bodyBytes, true);
   const seal = (view.getUint16(offset + at.flags, true) & frameFlagSeal) !== 0;
   const reading = readVerified(view, offset, bodyBytes, seal);
-  assert(reading.kind === 'frame', 'F1: a frame that was made here adds up', { offset });
+  assert(reading.kind === 'frame', 'I3.1: a frame that was made here adds up', { offset });
   return reading.frame;
 }
 

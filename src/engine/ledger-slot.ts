@@ -2,8 +2,8 @@
 //
 //   0 magic u32 "SPWL"   4 CRC-32 of bytes 8 .. 24 + length   8 length u32   12 zero u32   16 generation u64   24 JSON
 //
-// Why JSON inside a checksum: the slot is written a few times a second, so its codec may cost microseconds; in return an
-// operator can read it with `strings`, and a later version can add keys that this one passes over.
+// Why JSON inside a checksum: the slot is written a few times a second, so its codec may cost microseconds; in return
+// an operator can read it with `strings`, and a later version can add keys that this one passes over.
 // Why 8192 bytes: the fullest ledger (32 cursors with the longest names, 16 ranges, every number 2^53 - 1) must fit,
 // because a publish that does not fit could never be made smaller by waiting. A test holds it.
 //

@@ -3,12 +3,13 @@
 //   0 magic "SPILLWAY"   8 version u16   10 features u16   12 uuid (16)   28 segment number u64   36 epoch u32
 //   40 salt u32   44 first id u64   52 created at u64   60 alignment u32   64 CRC-32 of bytes 0 .. 64
 //
-// Why twice in its block (at 0 and at 2048): without the salt no frame of the file can be told from foreign bytes, so one
-// rotten sector must not cost a whole segment. Frames begin behind the block, at 4096.
+// Why twice in its block (at 0 and at 2048): without the salt no frame of the file can be told from foreign bytes, so
+// one rotten sector must not cost a whole segment. Frames begin behind the block, at 4096.
 //
 // Invariants
 //   I4.3  a salt is never zero and different for every use of a file: zeros and old frames never pass for frames
-//   I4.4  a version or feature that this build does not know is reported as such, never as damage: such a file is left alone
+//   I4.4  a version or feature that this build does not know is reported as such, never as damage: such a file is left
+//         alone
 // What can go wrong: one copy is bad - the other serves. Both are bad - segment-salt.ts finds the marker in the frames.
 // Next: segment-window.ts and segment-walk.ts, which read what stands behind the header.
 

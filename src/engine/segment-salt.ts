@@ -1,13 +1,13 @@
 // Chapter 4, continued. Finding the marker of a segment when both copies of its header are bad.
 //
-// Rule: the marker of the first position (8-byte steps behind the header block) whose fields could be a frame's and whose
-// checksum holds; preferred is a marker whose frame is directly followed by another frame with the same marker, because
-// a payload may contain something that looks like one frame. The body of a frame that holds is not searched.
+// Rule: the marker of the first position (8-byte steps behind the header block) whose fields could be a frame's and
+// whose checksum holds; preferred is a marker whose frame is directly followed by another frame with the same marker,
+// because a payload may contain something that looks like one frame. The body of a frame that holds is not searched.
 //
-// Cost: a few loads per position, O(file length) together. The checksum is computed only where the fields agree with each
-// other (the two length fields alone are equal by chance once in 2^32). Bytes made for the purpose could agree at every
-// position and make this quadratic, so the checksummed bytes have a budget of a few times the file; when it is spent,
-// the answer is what was found so far. Memory: one window (I4.6). Blocks that cannot be read match nothing.
+// Cost: a few loads per position, O(file length) together. The checksum is computed only where the fields agree with
+// each other (the two length fields alone are equal by chance once in 2^32). Bytes made for the purpose could agree at
+// every position and make this quadratic, so the checksummed bytes have a budget of a few times the file; when it is
+// spent, the answer is what was found so far. Memory: one window (I4.6). Blocks that cannot be read match nothing.
 // Next: ledger-slot.ts.
 
 import { mark } from '../base/marks.ts';

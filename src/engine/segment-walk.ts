@@ -2,8 +2,8 @@
 //
 // Recovery, readers, drop_oldest and verify all walk by the same rule, so that they can never disagree about what is in
 // a file: at position p there is a frame, or the next frame is searched from p on. If one is found, zeros up to the
-// segment's alignment before it are padding and anything else is damage; if none is found, p is the end. Nothing is ever
-// skipped by a length that was not verified.
+// segment's alignment before it are padding and anything else is damage; if none is found, p is the end. Nothing is
+// ever skipped by a length that was not verified.
 //
 // Why a step at a time and `load` apart: a reader takes thousands of frames from one chunk, and an await for each would
 // cost more than reading it. `next` never waits; when it needs bytes it says so.
@@ -221,7 +221,7 @@ export class SegmentWalk {
     return { kind: 'damage', from, to, unreadable: gap.unreadable };
   }
 
-  /** Takes the bytes up to `to` into what is known about the gap; they must be here, because they may be dropped next. */
+  /** Takes the bytes up to `to` into what is known about the gap; they must be here and may be dropped next. */
   #judge(gap: Gap, to: number): void {
     const from = gap.judgedTo;
     if (to <= from) return;

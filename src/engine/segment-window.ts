@@ -1,10 +1,12 @@
 // Chapter 4, continued. The window: the part of one segment file that lies in memory.
 //
-// Why apart from the walk: the walk decides what bytes mean and is synchronous; everything that can wait or fail - short
-// reads, the end of the file, blocks that cannot be read, memory for a frame larger than a chunk - is dealt with here.
+// Why apart from the walk: the walk decides what bytes mean and is synchronous; everything that can wait or fail -
+// short reads, the end of the file, blocks that cannot be read, memory for a frame larger than a chunk - is dealt with
+// here.
 //
 // Invariants
-//   I4.5  byte i of `bytes` is byte start + i of the file, start is a multiple of 8, and `end` is the end of what was loaded
+//   I4.5  byte i of `bytes` is byte start + i of the file, start is a multiple of 8, and `end` is the end of what was
+//         loaded
 //   I4.6  memory is one chunk, or one frame if that is larger and the file really has that many bytes
 //   I4.7  a failed load leaves what was loaded before in place: it can be tried again
 // What can go wrong: a read fails. It is repeated block by block, so that one rotten sector costs one block and not a
@@ -95,8 +97,9 @@ export class SegmentWindow {
   }
 
   /**
-   * Sees to it that `byteLength` bytes from `from` (a multiple of 8) on are here, as far as the file and `limit` go, and
-   * reads ahead up to a chunk. Bytes before `from` are dropped, and `bytes` and `view` may be new objects afterwards.
+   * Sees to it that `byteLength` bytes from `from` (a multiple of 8) on are here, as far as the file and `limit` go,
+   * and reads ahead up to a chunk. Bytes before `from` are dropped, and `bytes` and `view` may be new objects
+   * afterwards.
    */
   async load(from: number, byteLength: number, limit: number): Promise<void> {
     assert(from % frameAlignment === 0, 'I4.5: a window starts at a multiple of 8', { from });
