@@ -31,12 +31,13 @@ const stallMsMax = 5_000;
 
 /**
  * `starting`: what the last run left is being made durable. `open`: writing. `stalled`: no room on the disk, trying
- * again. `failed`: writing has ended with this cause.
+ * again. `failed`: writing has ended with this cause. `closed`: it has ended in good order.
  */
 export type CommitterState =
   | { readonly kind: 'starting' | 'open' }
   | { readonly kind: 'stalled'; readonly cause: unknown; readonly resume: 'starting' | 'open' }
-  | { readonly kind: 'failed'; readonly cause: unknown };
+  | { readonly kind: 'failed'; readonly cause: unknown }
+  | { readonly kind: 'closed' };
 
 /** Whom the committer tells what it did. */
 export interface CommitObserver {
@@ -231,9 +232,10 @@ export class Committer {
     this.#observer.readable();
   }
 
-  /** Stops all timers and gives the files back. What is not durable stays so. */
+  /** Ends writing without a failure and gives the files back. What is not durable stays so. */
   async close(): Promise<void> {
     this.#stopTimers();
+    if (this.#state.kind !== 'failed') this.#state = { kind: 'closed' };
     await this.#files.close();
   }
 

@@ -24,7 +24,9 @@ export class LedgerPublisher {
   readonly #events: EventHub;
   readonly #intervalMs: number;
   readonly #capture: () => Promise<LedgerContent>;
-  readonly #published: (content: LedgerContent) => void;
+  readonly #published: () => void;
+  readonly #failed: () => void;
+  #lastFailure: unknown;
   #timer: Timer | undefined;
   #retryMs = retryMsFirst;
   #failing = false;
@@ -45,7 +47,8 @@ export class LedgerPublisher {
     readonly intervalMs: number;
     /** What to publish: positions that are durable (I5.4). May wait for a sync. */
     readonly capture: () => Promise<LedgerContent>;
-    readonly published: (content: LedgerContent) => void;
+    readonly published: () => void;
+    readonly failed: () => void;
   }) {
     this.#ledger = options.ledger;
     this.#clock = options.clock;
@@ -53,6 +56,12 @@ export class LedgerPublisher {
     this.#intervalMs = options.intervalMs;
     this.#capture = options.capture;
     this.#published = options.published;
+    this.#failed = options.failed;
+  }
+
+  /** Why the last attempt failed that did. */
+  get lastFailure(): unknown {
+    return this.#lastFailure;
   }
 
   /** Whether the last attempt failed and none has succeeded since. */
@@ -126,21 +135,23 @@ export class LedgerPublisher {
     try {
       const content = await this.#capture();
       await this.#ledger.publish(content);
-      this.#succeeded(target, content);
+      this.#succeeded(target, content.clean);
     } catch (cause) {
       mark('ledger.publish_failed');
       this.#retryMs = this.#failing ? Math.min(this.#retryMs * 2, retryMsMax) : retryMsFirst;
       this.#failing = true;
+      this.#lastFailure = cause;
+      this.#failed();
       this.#events.emit('publish_failed', { cause, retryInMs: this.#retryMs });
     }
   }
 
-  #succeeded(target: number, content: LedgerContent): void {
+  #succeeded(target: number, clean: boolean): void {
     if (this.#failing) mark('ledger.publish_recovered');
     this.#failing = false;
     this.#covered = Math.max(this.#covered, target);
     while ((this.#waiting[0]?.target ?? Number.POSITIVE_INFINITY) <= target) this.#waiting.shift()?.resolve();
-    this.#events.emit('published', { generation: this.#ledger.generation, clean: content.clean });
-    this.#published(content);
+    this.#events.emit('published', { generation: this.#ledger.generation, clean });
+    this.#published();
   }
 }

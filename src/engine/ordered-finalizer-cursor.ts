@@ -47,7 +47,9 @@ export interface CursorHost {
   cuts(cursor: Cursor): readonly number[];
   released(cursor: Cursor, run: ReleasedRun): void;
   /** The position moved. */
-  moved(cursor: Cursor): void;
+  moved(): void;
+  /** Something came back, whether or not the position moved. */
+  settled(): void;
   /** A consumer gave records up for good, with this reason. */
   rejected(cursor: Cursor, records: number, reason: string): void;
   /** Why the ids [from, to) are missing, in parts. */
@@ -432,6 +434,7 @@ export class Cursor implements DeliveryOwner {
     if (delivery.unsettled === 0) this.#open.delete(delivery);
     if (this.#ended) return;
     this.#release();
+    this.#host.settled();
     this.wake();
   }
 
@@ -446,7 +449,7 @@ export class Cursor implements DeliveryOwner {
       this.#unsettledBytes -= held.copy.frame.byteLength;
       this.#place = behind(held.copy);
     }
-    this.#host.moved(this);
+    this.#host.moved();
   }
 
   #released(run: ReleasedRun): void {

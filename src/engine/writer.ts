@@ -48,8 +48,8 @@ export type TryAppendResult = 'accepted' | 'wait' | 'full' | 'too_large';
 export interface WriterObserver {
   /** Policy `drop_oldest` needs room. */
   roomWanted(): void;
-  /** Something was appended: the ledger will have to say so. */
-  appended(): void;
+  /** A new segment was begun: a good moment for the ledger. */
+  rolled(): void;
   dropped(reason: DropReason, events: number, bytes: number): void;
 }
 
@@ -314,6 +314,7 @@ export class Writer {
     if (this.#log.segment !== undefined) mark('writer.rolled');
     this.#log.sealSegment(this.#durableId, this.#clock.now());
     this.#log.startSegment(this.#nextSegment(this.#log.nextId));
+    this.#observer.rolled();
   }
 
   #append(payload: Uint8Array, events: number, metadata: number): number {

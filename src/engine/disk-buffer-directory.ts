@@ -1,0 +1,66 @@
+// Chapter 13, first part. The buffer's directory: created durably, resolved once, refused when it is not safe.
+//
+// Its ancestors may be links, mounts, owned by others or group-writable: volumes are. The directory itself and the files
+// in it may be neither symbolic links nor writable by the world, for whoever can write there could make us overwrite
+// what is not ours.
+//
+// Next: disk-buffer-cursors.ts.
+
+import { isStorageError, StorageError } from '../base/errors.ts';
+import type { DirectoryEntry, FileSystem } from '../platform/file-system.ts';
+import { ledgerName } from './ledger.ts';
+import { parseSegmentFileName } from './segment-header.ts';
+import { quarantineName } from './segment-quarantine.ts';
+
+/** Makes sure that the directory exists, durably, and is safe to use. Resolves with its real path. */
+export async function prepareDirectory(fileSystem: FileSystem, path: string): Promise<string> {
+  const trimmed = path.length > 1 ? path.replace(/\/+$/, '') : path;
+  await makeDirectories(fileSystem, trimmed === '' ? '/' : trimmed);
+  const facts = await fileSystem.facts(trimmed);
+  if (facts?.kind !== 'directory') {
+    throw unsafe(trimmed, `it is ${facts?.kind === 'link' ? 'a symbolic link' : 'not a directory'}`);
+  }
+  if (facts.worldWritable) throw unsafe(trimmed, 'everybody may write to it');
+  const directory = await fileSystem.resolve(trimmed);
+  for (const entry of await fileSystem.list(directory)) checkEntry(directory, entry);
+  return directory;
+}
+
+// Each directory is durable in its parent before anything is put into it (A5).
+async function makeDirectories(fileSystem: FileSystem, path: string): Promise<void> {
+  if ((await fileSystem.facts(path)) !== undefined) return;
+  const parent = parentOf(path);
+  if (parent !== path) await makeDirectories(fileSystem, parent);
+  try {
+    await fileSystem.makeDirectory(path);
+  } catch (cause) {
+    if (!isStorageError(cause, 'exists')) throw cause; // Somebody was faster: just as good.
+  }
+  await fileSystem.syncDirectory(parent);
+}
+
+function checkEntry(directory: string, entry: DirectoryEntry): void {
+  const expected = entry.name === quarantineName ? 'directory' : 'file';
+  const ours =
+    ['lock', 'holder', ledgerName, quarantineName].includes(entry.name) ||
+    parseSegmentFileName(entry.name) !== undefined;
+  if (!ours) return;
+  const path = `${directory}/${entry.name}`;
+  if (entry.kind !== expected) throw unsafe(path, `it is a ${entry.kind}, expected a ${expected}`);
+  if (entry.worldWritable) throw unsafe(path, 'everybody may write to it');
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  if (slash < 0) return '.';
+  return slash === 0 ? '/' : path.slice(0, slash);
+}
+
+function unsafe(path: string, found: string): StorageError {
+  return new StorageError({
+    kind: 'unsafe',
+    operation: 'open',
+    path,
+    message: `Cannot use ${path} for a buffer: ${found}. Nothing was changed; choose a directory of its own (mode 0700, files 0600)`,
+  });
+}

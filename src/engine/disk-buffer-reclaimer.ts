@@ -1,0 +1,217 @@
+// Chapter 13, continued. The reclaimer frees segments that every cursor has passed, and makes room by policy.
+//
+// I13.1  a segment is freed only when the last two successful publishes, one in each slot, both place every cursor
+//        behind it, and every cursor is behind it now. A damaged newer slot then costs repeats, never a false loss, and
+//        never an id that is given twice.
+// I13.2  the segment being filled is never freed, nor one that only a newer program can judge, nor a stranger
+// I13.3  freeing needs no space
+//
+// Next: disk-buffer-stats.ts.
+
+import { isStorageError } from '../base/errors.ts';
+import { mark } from '../base/marks.ts';
+import type { FileSystem } from '../platform/file-system.ts';
+import type { Committer } from './committer.ts';
+import { type CursorSet, floorOf } from './disk-buffer-cursors.ts';
+import type { EventHub } from './events.ts';
+import { decodeRecords, createRecordTable, frameHeaderBytes } from './frame.ts';
+import type { Ledger } from './ledger.ts';
+import type { LedgerPublisher } from './ledger-publisher.ts';
+import type { LogBuffer } from './log-buffer.ts';
+import type { Cursor } from './ordered-finalizer-cursor.ts';
+import type { Segment, SegmentCatalog } from './segment-catalog.ts';
+import { segmentHeaderBytes } from './segment-header.ts';
+import { SegmentWalk } from './segment-walk.ts';
+
+export class Reclaimer {
+  readonly #fileSystem: FileSystem;
+  readonly #events: EventHub;
+  readonly #catalog: SegmentCatalog;
+  readonly #cursors: CursorSet;
+  readonly #log: LogBuffer;
+  readonly #ledger: Ledger;
+  readonly #publisher: LedgerPublisher;
+  readonly #committer: Committer;
+  readonly #freed: () => void;
+  #freeing: Promise<void> | undefined;
+  #freeAgain = false;
+  #dropping: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: {
+    readonly fileSystem: FileSystem;
+    readonly events: EventHub;
+    readonly catalog: SegmentCatalog;
+    readonly cursors: CursorSet;
+    readonly log: LogBuffer;
+    readonly ledger: Ledger;
+    readonly publisher: LedgerPublisher;
+    readonly committer: Committer;
+    /** Room came back. */
+    readonly freed: () => void;
+  }) {
+    this.#fileSystem = options.fileSystem;
+    this.#events = options.events;
+    this.#catalog = options.catalog;
+    this.#cursors = options.cursors;
+    this.#log = options.log;
+    this.#ledger = options.ledger;
+    this.#publisher = options.publisher;
+    this.#committer = options.committer;
+    this.#freed = options.freed;
+  }
+
+  /** A ledger was published, or a cursor removed: frees what may be freed now. */
+  check(): void {
+    if (this.#stopped) return;
+    if (this.#freeing !== undefined) {
+      this.#freeAgain = true;
+      return;
+    }
+    this.#freeing = this.#freeAll().finally(() => {
+      this.#freeing = undefined;
+      if (!this.#freeAgain) return;
+      this.#freeAgain = false;
+      this.check();
+    });
+  }
+
+  /** Resolves when nothing is being freed. */
+  async idle(): Promise<void> {
+    while (this.#freeing !== undefined) await this.#freeing;
+  }
+
+  /** Policy `drop_oldest`: gives up the oldest segment that is not being filled, whoever has not read it. */
+  makeRoom(): void {
+    if (this.#stopped) return;
+    this.#dropping ??= this.#dropOldest()
+      .catch((cause: unknown) => {
+        mark('reclaimer.drop_failed');
+        if (!isStorageError(cause, 'io') && !this.#stopped) throw cause;
+      })
+      .finally(() => {
+        this.#dropping = undefined;
+        this.#freed();
+      });
+  }
+
+  /** Frees and drops nothing any more; resolves when what is under way is over. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.idle();
+  }
+
+  async #freeAll(): Promise<void> {
+    for (;;) {
+      const segment = this.#catalog.first;
+      if (segment === undefined || !segment.complete) return;
+      const endId = await this.#endIdOf(segment).catch(() => undefined);
+      if (endId === undefined || this.#stopped) return;
+      const slots = this.#ledger.settled.map(floorOf);
+      const now = this.#cursors.slowest.nextId;
+      if (Math.min(...slots, now) < endId) {
+        // The newer slot allows it already: one more publish and both do.
+        if (Math.max(...slots) >= endId && now >= endId) this.#publisher.changed();
+        return;
+      }
+      if (!(await this.#free(segment))) return;
+    }
+  }
+
+  /** The id at which the segment ends, undefined if it is not ours to free. */
+  async #endIdOf(segment: Segment): Promise<number | undefined> {
+    await this.#catalog.describe(segment);
+    if (segment.state === 'stranger' || segment.state === 'newer') return undefined; // I13.2
+    const next = this.#catalog.after(segment.number);
+    if (next === undefined) return this.#log.segment?.firstId ?? this.#log.nextId;
+    await this.#catalog.describe(next);
+    const firstId = next.header?.firstId ?? 0;
+    return firstId > 0 ? firstId : undefined;
+  }
+
+  async #free(segment: Segment): Promise<boolean> {
+    await this.#committer.betweenSyncs(); // Removing a large file beside a sync makes the sync wait for it.
+    try {
+      await this.#fileSystem.remove(segment.path);
+    } catch (cause) {
+      if (!isStorageError(cause, 'missing')) {
+        mark('reclaimer.remove_failed');
+        return false; // The next publish tries again.
+      }
+    }
+    this.#catalog.remove(segment);
+    this.#events.emit('segment_freed', { segment: segment.number, byteLength: segment.byteLength });
+    this.#freed();
+    return true;
+  }
+
+  async #dropOldest(): Promise<void> {
+    const segment = this.#catalog.segments.find((candidate) => candidate.complete);
+    const endId = segment === undefined ? undefined : await this.#endIdOf(segment);
+    if (segment === undefined || endId === undefined) {
+      mark('reclaimer.nothing_to_drop');
+      return;
+    }
+    const lagging = this.#cursors.all.filter((cursor) => cursor.nextId < endId);
+    if (lagging.length > 0) await this.#moveBehind(segment, endId, lagging);
+    // Twice, so that both slots say it (I13.1); a ledger that cannot be published keeps everybody waiting, as a full
+    // disk would.
+    await this.#publisher.publish();
+    await this.#publisher.publish();
+    this.check();
+    await this.idle();
+  }
+
+  async #moveBehind(segment: Segment, endId: number, lagging: readonly Cursor[]): Promise<void> {
+    for (const cursor of lagging) cursor.pause();
+    try {
+      const bytes = await this.#unreadBytes(segment, lagging);
+      if (bytes === undefined) return; // Holds what only a newer program can judge.
+      mark('reclaimer.dropped_oldest');
+      const next = this.#catalog.after(segment.number);
+      const place = { segment: next?.number ?? segment.number + 1, offset: segmentHeaderBytes, nextId: endId };
+      // The fastest first: the buffer's accounts take an event's fate from the last cursor to pass it.
+      const order = [...lagging].sort((one, other) => other.nextId - one.nextId);
+      for (const cursor of order) {
+        const dropped = await cursor.dropTo(place, bytes.get(cursor) ?? 0);
+        this.#events.emit('lost', { reason: 'dropped_oldest', ...dropped, cursor: cursor.name });
+      }
+    } finally {
+      for (const cursor of lagging) cursor.resume();
+    }
+  }
+
+  /** Payload bytes of the records that each cursor has not been handed yet, undefined if the segment must stay. */
+  async #unreadBytes(segment: Segment, cursors: readonly Cursor[]): Promise<Map<Cursor, number> | undefined> {
+    const bytes = new Map(cursors.map((cursor) => [cursor, 0]));
+    const header = segment.header;
+    if (header === undefined) return bytes; // No frame is left to count.
+    const file = await this.#fileSystem.open(segment.path, 'read');
+    try {
+      const { salt: marker, alignment } = header;
+      const end = segment.byteLength;
+      const from = Math.min(segmentHeaderBytes, end - (end % 8));
+      const walk = new SegmentWalk({ file, marker, alignment, from, end, unreadable: 'damage' });
+      const table = createRecordTable();
+      for (;;) {
+        const step = walk.next();
+        if (step.kind === 'load') await walk.load();
+        else if (step.kind === 'unknown_frame') return undefined;
+        else if (step.kind === 'end') return bytes;
+        else if (step.kind === 'frame') {
+          decodeRecords(step.view, step.start + frameHeaderBytes, step.frame.recordCount, table);
+          let id = step.frame.firstId;
+          for (let record = 0; record < table.recordCount; record++) {
+            for (const cursor of cursors) {
+              if (id < cursor.unreadId) continue;
+              bytes.set(cursor, (bytes.get(cursor) ?? 0) + (table.payloadLengths[record] as number));
+            }
+            id += table.events[record] as number;
+          }
+        }
+      }
+    } finally {
+      await file.close();
+    }
+  }
+}

@@ -1,0 +1,394 @@
+// Chapter 13. The disk buffer: what a user sees.
+//
+// Life of a buffer: open (lock, ledger, recovery, first publish), use, close (settle, commit, publish `clean`, unlock).
+// Each step that could tempt a shortcut says which promise it keeps.
+//
+// This is the last chapter. What stands on it: stage/, sdk/ and pipeline/ know buffers by the contract of this class.
+
+import { assert } from '../base/assert.ts';
+import { StorageError, UsageError } from '../base/errors.ts';
+import { mark } from '../base/marks.ts';
+import { acquireDirectoryLock, type DirectoryLock } from '../platform/directory-lock.ts';
+import type { FileSystem } from '../platform/file-system.ts';
+import { assertSupportedPlatform, nodePlatform } from '../platform/node-platform.ts';
+import { Core } from './disk-buffer-core.ts';
+import { prepareDirectory } from './disk-buffer-directory.ts';
+import type { BufferStats, CursorStats } from './disk-buffer-stats.ts';
+import { EventHub, type EventSource } from './events.ts';
+import { Ledger, type LedgerReading } from './ledger.ts';
+import type { Amount } from './ledger-slot.ts';
+import { checkCursorName, type DiskBufferOptions, resolveLimits } from './limits.ts';
+import type { Cursor, CursorPosition } from './ordered-finalizer-cursor.ts';
+import { recover } from './recovery.ts';
+import { type AppendResult, closedError, type RecordInput, type TryAppendResult } from './writer.ts';
+
+export interface AppendOptions {
+  /** How many events the payload carries, 1 .. 2^24. Default 1. */
+  readonly events?: number;
+  /** The caller's own 32 bits, handed out again with the record. Default 0. */
+  readonly metadata?: number;
+  /** Ends the wait. What was copied already stays in the log and may be delivered. */
+  readonly signal?: AbortSignal;
+}
+
+/** Everything that a buffer holds on to while it is open. */
+interface Holdings {
+  readonly core: Core;
+  readonly lock: DirectoryLock;
+  readonly fileSystem: FileSystem;
+  /** Whether cursors that are new start at the oldest record whatever they ask for. */
+  readonly ledgerLost: boolean;
+}
+
+type Life = { readonly kind: 'open' } | { readonly kind: 'closing' | 'closed'; readonly done: Promise<void> };
+
+/** A durable queue in a directory of its own. All promises: docs/guarantees.md. */
+export class DiskBuffer implements AsyncDisposable {
+  readonly #core: Core;
+  readonly #holdings: Holdings;
+  #life: Life = { kind: 'open' };
+  #progressed: (() => void) | undefined;
+  /** Whether the last run's leavings are being confirmed and appends are allowed. */
+  #writable = false;
+
+  private constructor(holdings: Holdings) {
+    this.#holdings = holdings;
+    this.#core = holdings.core;
+    this.#core.onProgress(() => this.#progressed?.());
+  }
+
+  /**
+   * Opens or creates the buffer in `options.path`. Whatever bytes are there, it starts with every undamaged record.
+   *
+   * Rejects with UsageError for an option out of range; with StorageError `locked` when another process holds the
+   * directory, `denied` when access is refused, `unsafe` when the directory or a file in it is a link or writable by the
+   * world, `lock_foreign` when `lock` holds foreign bytes, `full` when a first open finds no space; with FormatError when
+   * a newer version wrote the ledger. Nothing is changed on disk then.
+   */
+  static async open(options: DiskBufferOptions): Promise<DiskBuffer> {
+    const limits = resolveLimits(options);
+    const platform = nodePlatform();
+    const { fileSystem = platform.fileSystem, clock = platform.clock, random = platform.random } = options;
+    if (options.fileSystem === undefined) assertSupportedPlatform();
+    const directory = await prepareDirectory(fileSystem, checkedPath(options.path));
+    const { holder } = platform;
+    const lock = await acquireDirectoryLock({ fileSystem, clock, directory, timeoutMs: limits.lockTimeoutMs, holder });
+    let ledger: Ledger | undefined;
+    try {
+      const events = new EventHub();
+      const opened = await Ledger.open(fileSystem, directory);
+      ledger = opened.ledger;
+      const recovered = await recover({ fileSystem, events, random, directory }, opened.reading);
+      const core = new Core({ limits, fileSystem, clock, random, events, directory, ledger, recovered });
+      await core.quarantine.open();
+      const found = recovered.catalog.last !== undefined;
+      const ledgerLost = opened.reading.content === undefined && found;
+      const buffer = new DiskBuffer({ core, lock, fileSystem, ledgerLost });
+      await buffer.#begin(opened.reading, directory, !found && !opened.reading.existed);
+      return buffer;
+    } catch (cause) {
+      await ledger?.close();
+      await lock.release();
+      throw cause;
+    }
+  }
+
+  /** Where listeners register. */
+  get events(): EventSource {
+    return this.#core.events;
+  }
+
+  /**
+   * Appends without waiting and without a promise. `accepted` means copied: the promise of the buffer's durability holds
+   * from the next `commit`. Throws UsageError when the buffer is closed or the record is malformed, the first cause when
+   * it has failed.
+   */
+  tryAppend(payload: Uint8Array, { events = 1, metadata = 0 }: AppendOptions = {}): TryAppendResult {
+    return this.#core.writer.tryAppend(payload, events, metadata);
+  }
+
+  /** Resolves when `tryAppend` of the record that it refused last can succeed. */
+  ready(signal?: AbortSignal): Promise<void> {
+    return this.#core.writer.ready(signal);
+  }
+
+  /**
+   * Appends a record and resolves when the promise of the buffer's durability holds for it. The payload must not change
+   * until then. While there is no room it waits, drops, makes room or rejects, as `whenFull` says.
+   *
+   * Rejects with UsageError (`too_large`, malformed, closed), StorageError `full` (policy `reject`), the signal's reason,
+   * or the first cause when the buffer has failed. A record whose append was rejected may still be delivered.
+   */
+  append(payload: Uint8Array, { signal, ...options }: AppendOptions = {}): Promise<AppendResult> {
+    return this.#core.writer.append({ payload, ...options }, signal);
+  }
+
+  /** Appends all of the records or none, as one frame. `recordId` is the first one's. Otherwise like `append`. */
+  appendBatch(records: readonly RecordInput[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<AppendResult> {
+    return this.#core.writer.appendBatch(records, signal);
+  }
+
+  /** Resolves when everything appended so far is durable, whatever the durability. */
+  async commit(): Promise<void> {
+    if (this.#life.kind === 'closed') throw closedError();
+    await this.#core.committer.reachDurable(this.#core.log.nextId);
+  }
+
+  /**
+   * The cursor of this name; a new one begins at the oldest record still there, or behind everything appended so far.
+   * A new cursor's position is fixed by this call, and durable before its first `read` resolves. From then on it holds
+   * back what it has not acknowledged, until `removeCursor`. Throws UsageError for a bad name, one cursor too many, or a
+   * closed buffer.
+   */
+  cursor(name: string, { from = 'oldest' }: { readonly from?: 'oldest' | 'newest' } = {}): Cursor {
+    if (this.#life.kind !== 'open') throw closedError();
+    checkCursorName(name);
+    const known = this.#core.cursors.get(name);
+    if (known !== undefined) return known;
+    const start = from === 'newest' && !this.#holdings.ledgerLost ? this.#core.newest : this.#core.oldest;
+    // Asked for after the cursor is in the set, so that this very publish holds it.
+    let durable!: () => void;
+    let refused!: (cause: unknown) => void;
+    const usable = new Promise<void>((resolve, reject) => {
+      durable = resolve;
+      refused = reject;
+    });
+    usable.catch(() => undefined);
+    const cursor = this.#core.cursors.add(name, { ...start }, usable);
+    this.#core.publisher.publish().then(durable, refused);
+    return cursor;
+  }
+
+  /** Ends a cursor that is not required and frees what only it held back. Durable when it resolves. */
+  async removeCursor(name: string): Promise<void> {
+    if (this.#life.kind !== 'open') throw closedError();
+    const cursor = this.#core.cursors.remove(name);
+    await cursor.end();
+    await this.#core.publisher.publish();
+    this.#core.reclaimer.check();
+  }
+
+  /** Numbers about the buffer, computed now. */
+  stats(): BufferStats {
+    const core = this.#core;
+    const { committer, stability, space, log } = core;
+    const state = committer.state;
+    const slowest = core.cursors.slowest.position;
+    return {
+      state: this.#life.kind === 'open' ? state.kind : this.#life.kind,
+      failure: state.kind === 'failed' || state.kind === 'stalled' ? state.cause : undefined,
+      uuid: core.uuid,
+      epoch: core.epoch,
+      durability: core.limits.durability,
+      whenFull: core.limits.whenFull,
+      backlog: backlogOf(core, slowest),
+      totals: core.accounts.totals({ events: log.nextId - 1, bytes: log.payloadBytes }),
+      disk: {
+        usedBytes: space.diskBytes,
+        maxBytes: core.limits.maxBytes,
+        headroomBytes: Math.max(0, space.headroom),
+        quarantineBytes: core.quarantine.byteLength,
+        segments: core.catalog.segments.length,
+      },
+      frontiers: {
+        reserved: stability.reserved,
+        submitted: stability.submitted.value,
+        written: stability.written.value,
+        durable: stability.durable.value,
+      },
+      work: { ...committer.counts, publishes: core.publishes },
+      waitingAppends: core.writer.waiting,
+      cursors: core.cursors.all.map((cursor) => cursorStats(core, cursor)),
+    };
+  }
+
+  /** Checks what is counted against what is there. For tests: throws InvariantViolation where the two differ. */
+  recount(): void {
+    const { accounts, cursors, stability, space, limits } = this.#core;
+    const { reserved, submitted, written, durable } = stability;
+    assert(accounts.settledEvents === accounts.countedId - 1, 'I11.6: every event below the counted id is counted once', {
+      settledEvents: accounts.settledEvents,
+      countedId: accounts.countedId,
+    });
+    const slowestId = cursors.slowest.nextId;
+    assert(accounts.countedId >= slowestId, 'I11.7: the slowest cursor is counted', {
+      countedId: accounts.countedId,
+      slowestId,
+    });
+    const ordered = reserved >= submitted.value && submitted.value >= written.value && written.value >= durable.value;
+    assert(ordered, 'I7.2: frontiers are ordered', { reserved, submitted: submitted.value, written: written.value });
+    for (const cursor of cursors.all) {
+      assert(cursor.nextId <= cursor.unreadId && cursor.unreadId <= reserved, 'I10.2: a cursor is not ahead', {
+        nextId: cursor.nextId,
+        unreadId: cursor.unreadId,
+        reserved,
+      });
+    }
+    assert(space.diskBytes <= limits.maxBytes || space.headroom <= 0, 'I9.2: the directory stays within maxBytes', {
+      diskBytes: space.diskBytes,
+    });
+  }
+
+  /**
+   * Ends the buffer: refuses appends, hands out nothing more, waits `closeTimeoutMs` for open deliveries, makes everything
+   * appended durable, publishes a clean end and gives the directory back. With `drain` it first goes on delivering until
+   * every cursor is at the end. Everything is given back even when it rejects, which it does with the cause if something
+   * appended could not be made durable.
+   */
+  close({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> {
+    if (this.#life.kind !== 'open') return this.#life.done;
+    const done = this.#close(drain);
+    this.#life = { kind: 'closing', done };
+    return done;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  // Opening.
+
+  /** Epoch, `clean: false` and cursors become durable, then what was found is repaired and confirmed. */
+  async #begin(reading: LedgerReading, directory: string, fresh: boolean): Promise<void> {
+    const core = this.#core;
+    const published = await core.publisher.attempt();
+    if (!published && fresh) {
+      await core.publisher.stop(closedError());
+      throw this.#firstOpenError(directory);
+    }
+    const rest = this.#allowWriting(reading, directory);
+    // A ledger that cannot be written now keeps appends waiting, not the start: everything on disk can be read.
+    if (published) await rest;
+    else rest.catch(() => mark('buffer.never_writable'));
+  }
+
+  async #allowWriting(reading: LedgerReading, directory: string): Promise<void> {
+    const { publisher, committer, repairs, writer } = this.#core;
+    if (reading.validSlots < 2) await publisher.publish(); // Both slots hold before the first append is accepted.
+    if (!reading.existed) await this.#holdings.fileSystem.syncDirectory(directory);
+    void committer.start(
+      () => repairs.apply(),
+      () => repairs.sync(),
+    );
+    this.#writable = true;
+    writer.allowAppends();
+  }
+
+  #firstOpenError(directory: string): StorageError {
+    const { lastFailure } = this.#core.publisher;
+    if (lastFailure instanceof StorageError) return lastFailure;
+    return new StorageError({
+      kind: 'io',
+      operation: 'open',
+      path: directory,
+      message: `Cannot create a buffer in ${directory}: its ledger could not be written. Nothing was stored`,
+      cause: lastFailure,
+    });
+  }
+
+  // Closing.
+
+  async #close(drain: boolean): Promise<void> {
+    const core = this.#core;
+    core.writer.close();
+    if (drain) await this.#drain();
+    for (const cursor of core.cursors.all) cursor.close();
+    await this.#waitForDeliveries();
+    const failure = await this.#commitAtClose();
+    await core.reclaimer.stop();
+    for (const cursor of core.cursors.all) await cursor.end();
+    const clean = await this.#publishAtClose(failure === undefined);
+    await core.publisher.stop(closedError());
+    await core.committer.close();
+    await core.repairs.close();
+    await core.quarantine.idle();
+    await core.ledger.close();
+    await this.#holdings.lock.release();
+    this.#life = { kind: 'closed', done: Promise.resolve() };
+    core.events.emit('closed', { clean });
+    if (failure !== undefined) throw failure;
+  }
+
+  async #drain(): Promise<void> {
+    const core = this.#core;
+    await core.committer.reachDurable(core.log.nextId)?.catch(() => undefined);
+    for (;;) {
+      const failed = core.committer.state.kind === 'failed';
+      const endId = failed ? core.committer.readableId : core.log.nextId;
+      if (core.cursors.slowest.nextId >= endId) return;
+      await new Promise<void>((resolve) => {
+        this.#progressed = resolve;
+      });
+    }
+  }
+
+  async #waitForDeliveries(): Promise<void> {
+    const core = this.#core;
+    const isOpen = (): boolean => core.cursors.all.some((cursor) => cursor.openDeliveries > 0);
+    if (!isOpen()) return;
+    await new Promise<void>((resolve) => {
+      const timer = core.clock.setTimer(core.limits.closeTimeoutMs, resolve);
+      this.#progressed = () => {
+        if (isOpen()) return;
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#progressed = undefined;
+  }
+
+  /** Makes everything durable; resolves with the cause if that cannot be done. A full disk gets `closeTimeoutMs`. */
+  async #commitAtClose(): Promise<unknown> {
+    const core = this.#core;
+    if (!this.#writable) return undefined; // Nothing could be appended, and nothing that was there has changed.
+    const timer = core.clock.setTimer(core.limits.closeTimeoutMs, () => {
+      const { state } = core.committer;
+      if (state.kind === 'stalled') core.committer.fail(state.cause);
+    });
+    try {
+      await core.committer.reachDurable(core.log.nextId);
+      return undefined;
+    } catch (cause) {
+      return cause;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** Publishes where everybody is; the last word is `clean` if nothing was left behind. Resolves with whether it is. */
+  async #publishAtClose(committed: boolean): Promise<boolean> {
+    const core = this.#core;
+    const published = await core.publisher.attempt();
+    if (!published || !committed || !core.settledOnDisk) return false;
+    core.markClean();
+    return await core.publisher.attempt();
+  }
+}
+
+function checkedPath(path: unknown): string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
+  throw new UsageError({
+    code: 'SPILLWAY_USAGE_OPTION',
+    message: `Cannot open a buffer with path = ${JSON.stringify(path)}: expected the path of a directory of its own`,
+  });
+}
+
+function cursorStats(core: Core, cursor: Cursor): CursorStats {
+  return {
+    name: cursor.name,
+    required: core.cursors.isRequired(cursor.name),
+    nextId: cursor.nextId,
+    backlog: backlogOf(core, cursor.position),
+    unsettledRecords: cursor.unsettledRecords,
+    unsettledBytes: cursor.unsettledBytes,
+    openDeliveries: cursor.openDeliveries,
+    retriedRecords: cursor.retried,
+    sinceOpen: structuredClone(cursor.counters),
+  };
+}
+
+/** Events by ids, which are certain; payload bytes by what was counted, never below zero. */
+function backlogOf(core: Core, position: CursorPosition): Amount {
+  const events = core.log.nextId - position.nextId;
+  return { events, bytes: events === 0 ? 0 : Math.max(0, core.log.payloadBytes - position.payloadBytes) };
+}
