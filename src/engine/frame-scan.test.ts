@@ -25,6 +25,14 @@ describe('findFrame', () => {
     }
   });
 
+  it('does not pass over a frame right behind a marker at no multiple of 8', () => {
+    for (let place = 1; place <= 4; place++) {
+      const before = new Uint8Array(8);
+      before.set(markerBytes, place);
+      expect(find(concat(before, frame))).toEqual({ kind: 'found', offset: 8 });
+    }
+  });
+
   it('passes over markers in front of other bytes', () => {
     const bytes = concat(markerBytes, new Uint8Array(60).fill(0xff), frame);
     expect(find(bytes)).toEqual({ kind: 'found', offset: 64 });

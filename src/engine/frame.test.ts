@@ -195,6 +195,10 @@ describe('readFrame, checksums that hold over lies', () => {
   const lies: Readonly<Record<string, (view: DataView) => void>> = {
     'one record more': (view) => view.setUint16(14, 4, true),
     'one record less': (view) => view.setUint16(14, 2, true),
+    'bytes behind its records': (view) => {
+      view.setUint16(14, 2, true);
+      view.setUint32(24, 4, true);
+    },
     'no record and no seal': (view) => view.setUint16(14, 0, true),
     'one event more': (view) => view.setUint32(24, 7, true),
     'fewer events than records': (view) => view.setUint32(24, 2, true),

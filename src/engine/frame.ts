@@ -344,11 +344,10 @@ function readVerified(view: DataView, offset: number, bodyBytes: number, seal: b
   let eventSum = 0;
   let payloadSum = 0;
   for (let rest = recordCount; rest > 0; rest--) {
-    const room = bodyEnd - record - recordHeaderBytes;
-    if (room < 0) return none;
+    if (record + recordHeaderBytes > bodyEnd) return none; // A payload that is too long shows here, or behind the loop.
     const payloadBytes = view.getUint32(record, true);
     const events = view.getUint32(record + 4, true);
-    if (payloadBytes > room || events === 0 || events > eventsPerRecordMax) return none;
+    if (events === 0 || events > eventsPerRecordMax) return none;
     eventSum += events;
     payloadSum += payloadBytes;
     record += recordBytes(payloadBytes);

@@ -77,9 +77,9 @@ const lengthOf = (bytes: Uint8Array): number => new DataView(bytes.buffer).getUi
 const jsonOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(24, 24 + lengthOf(bytes)));
 
 /** A slot made by hand: whatever stands in it, its checksum holds. */
-function slotOf(json: string | Uint8Array, generation = 41n): Uint8Array {
+function slotOf(json: string | Uint8Array, generation = 41n, byteLength = ledgerSlotBytes): Uint8Array {
   const text = typeof json === 'string' ? new TextEncoder().encode(json) : json;
-  const bytes = new Uint8Array(ledgerSlotBytes);
+  const bytes = new Uint8Array(byteLength);
   const view = new DataView(bytes.buffer);
   bytes.set(text, 24);
   view.setUint32(0, ledgerMagic, true);
@@ -167,6 +167,10 @@ describe('ledger slot', () => {
     const long = slot.slice();
     new DataView(long.buffer).setUint32(8, 2 ** 32 - 1, true);
     expect(decodeLedgerSlot(long)).toEqual({ kind: 'bad' });
+    const roomy = new Uint8Array(2 * ledgerSlotBytes); // Two slots at once, and a length that reaches into the second.
+    const padding = ' '.repeat(ledgerJsonBytesMax + 1 - lengthOf(slot));
+    roomy.set(slotOf(jsonOf(slot) + padding, 41n, roomy.length));
+    expect(decodeLedgerSlot(roomy)).toEqual({ kind: 'bad' });
   });
 });
 
@@ -211,6 +215,10 @@ describe('ledger slot, checksums that hold over other JSON', () => {
       expect(decodeLedgerSlot(slotOf(json)), json.slice(0, 20)).toEqual({ kind: 'bad' });
     }
     expect(decodeLedgerSlot(slotOf(Uint8Array.of(0xff, 0xfe)))).toEqual({ kind: 'bad' });
+    const json = new TextEncoder().encode(jsonOf(slot).replace('{', '{"note":"?",'));
+    expect(decodeLedgerSlot(slotOf(json)).kind).toBe('valid');
+    json[json.indexOf(0x3f)] = 0xff; // No UTF-8.
+    expect(decodeLedgerSlot(slotOf(json))).toEqual({ kind: 'bad' });
     expect(decodeLedgerSlot(slotOf(jsonOf(slot), 2n ** 53n))).toEqual({ kind: 'bad' });
     expect(decodeLedgerSlot(slotOf(jsonOf(slot), 2n ** 53n - 1n)).kind).toBe('valid');
   });
@@ -255,6 +263,10 @@ describe('ledger slot, checksums that hold over other JSON', () => {
     // A field that stands on a prototype only is a field that is missing.
     const inherited = json.replace('"clean":false,', '"__proto__":{"clean":false},');
     expect(decodeLedgerSlot(slotOf(inherited))).toEqual({ kind: 'bad' });
+    Object.defineProperty(Object.prototype, 'clean', { value: false, configurable: true });
+    const reading = decodeLedgerSlot(slotOf(json.replace('"clean":false,', '')));
+    Reflect.deleteProperty(Object.prototype, 'clean');
+    expect(reading).toEqual({ kind: 'bad' });
   });
 });
 

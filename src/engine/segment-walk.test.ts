@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   concat,
   failedRead,
+  frameOf,
   headerRoom,
   MemoryFile,
   naiveWalk,
@@ -231,6 +232,31 @@ describe('a walk that is extended or moved', () => {
     expect(await walkAll(searching)).toEqual([damage, second, third, { end: torn.length, tail: 'none' }]);
   });
 
+  it('finds a frame that the old end cut off, however far the search was', async () => {
+    const torn = segment.slice();
+    torn[starts[0] + 4] = ~(torn[starts[0] + 4] ?? 0);
+    const damage = { damage: [starts[0], starts[1]], unreadable: false };
+    for (let loads = 0; loads < 12; loads++) {
+      const walk = walkOf(new MemoryFile(torn), { chunkBytes: 48, end: starts[1] + 64 });
+      for (let load = 0; load < loads && walk.next().kind === 'load'; load++) await walk.load();
+      walk.next();
+      walk.extend(torn.length);
+      const steps = await walkAll(walk);
+      expect(steps, `after ${loads} loads`).toEqual([damage, second, third, { end: torn.length, tail: 'none' }]);
+    }
+  });
+
+  it('forgets where the file ended, too, when it is extended before it has come to the end', async () => {
+    const file = new MemoryFile(segment.slice(0, starts[2]));
+    const walk = walkOf(file, { end: starts[2] + 8 });
+    walk.next();
+    await walk.load();
+    expect(tell(walk.next())).toEqual(first);
+    file.bytes = segment;
+    walk.extend(segment.length);
+    expect(await walkAll(walk)).toEqual([second, third, { end: segment.length, tail: 'none' }]);
+  });
+
   it('does not read again what it has, when it is extended before it has come to the end', async () => {
     const file = new MemoryFile(segment);
     const walk = walkOf(file, { end: starts[2] });
@@ -290,6 +316,39 @@ describe('a walk over blocks that cannot be read', () => {
     const expected = [...range(0, 4), damage, ...range(8, 16), { end: bytes.length, tail: 'none' }];
     expect(await walkAll(walkOf(file, { unreadable: 'damage' }))).toEqual(expected);
     expect(await walkAll(walkOf(file, { unreadable: 'damage', chunkBytes: 64 }))).toEqual(expected);
+  });
+
+  it('does not guess what they hold, even where zeros would fit', async () => {
+    const hollow = frameOf(marker, {
+      firstId: 2,
+      records: [{ payload: new Uint8Array(12_000), events: 1, metadata: 0 }],
+    });
+    const file = new MemoryFile(segmentOf(three[0], hollow, three[2]));
+    file.failing.add(2); // Nothing but zeros of the payload.
+    const last = starts[1] + hollow.length;
+    expect((await walkAll(walkOf(file, { unreadable: 'damage' })))[1]).toEqual({
+      damage: [starts[1], last],
+      unreadable: true,
+    });
+
+    const padded = new MemoryFile(segmentOf(new Uint8Array(4096), three[0], new Uint8Array(8192 - 80), three[1]));
+    const options = { alignment: 8192, from: 8192, unreadable: 'damage' } as const;
+    expect(await walkAll(walkOf(padded, options))).toHaveLength(3);
+    padded.failing.add(3); // Nothing but padding.
+    expect((await walkAll(walkOf(padded, options)))[1]).toEqual({ damage: [8192 + 80, 16_384], unreadable: true });
+  });
+
+  it('asks again for what a short read left out between two multiples of 8', async () => {
+    const file = new MemoryFile(segmentOf(payloadOf(60)));
+    const read = file.read.bind(file);
+    let calls = 0;
+    file.read = async (target, position) => {
+      calls += 1;
+      if (calls === 1) return await read(target.subarray(0, 57), position);
+      if (calls < 4) throw failedRead();
+      return await read(target, position);
+    };
+    expect(await walkAll(walkOf(file))).toEqual([{ end: from, tail: 'bytes' }]);
   });
 
   it('never says that an unreadable tail may be cut', async () => {

@@ -240,7 +240,6 @@ export class SegmentWalk {
 
   /** Asks for the place where the search goes on, and for bytes before it that were not judged yet. */
   #askToSearch(gap: Gap): WalkStep {
-    this.#judge(gap, Math.min(gap.searchAt, this.#window.end));
     const from = alignDown(Math.min(gap.judgedTo, gap.searchAt), frameAlignment);
     return this.#ask(from, gap.searchAt + frameHeaderBytes - from);
   }

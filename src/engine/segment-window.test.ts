@@ -67,8 +67,10 @@ describe('window', () => {
 
   it('turns blocks that fail into holes, joined and filled with zeros', async () => {
     const file = new MemoryFile(bytes);
-    file.failing.add(1).add(2).add(4);
     const window = new SegmentWindow({ file, chunkBytes: 32_768, unreadable: 'damage' });
+    await window.load(0, 48, 32_768);
+    window.forget(0); // The memory is full of old bytes now.
+    file.failing.add(1).add(2).add(4);
     await window.load(0, 48, 32_768);
     expect(window.end).toBe(32_768);
     expect(window.holeAfter(0)).toEqual({ from: 4096, to: 12_288 });
@@ -98,6 +100,14 @@ describe('window', () => {
 
   it('passes on errors that are not about the bytes, in both modes and from single blocks', async () => {
     for (const unreadable of ['reject', 'damage'] as const) {
+      const busy = new MemoryFile(bytes);
+      const read = busy.read.bind(busy);
+      let calls = 0;
+      busy.read = (...args) => (calls++ === 0 ? Promise.reject(failedRead('limit')) : read(...args));
+      const waiting = new SegmentWindow({ file: busy, chunkBytes: 8192, unreadable });
+      await expect(waiting.load(0, 48, bytes.length)).rejects.toMatchObject({ kind: 'limit' });
+      await waiting.load(0, 48, bytes.length);
+      expect(waiting.end).toBe(8192);
       const file = new MemoryFile(bytes);
       let reads = 0;
       file.read = () => Promise.reject(failedRead(reads++ === 0 ? 'io' : 'limit'));
