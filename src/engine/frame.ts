@@ -218,7 +218,7 @@ export function claimedBytes(view: DataView, offset: number): number {
   return believable ? frameHeaderBytes + bodyBytes : 0;
 }
 
-/** The frame at `offset` of memory where `encodeFrame` made it: nothing can have damaged it, so it costs no checksum. */
+/** The frame at `offset` of memory where `encodeFrame` made it: nothing can have damaged it, so no checksum. */
 export function readOwnFrame(view: DataView, offset: number): Frame {
   const bodyBytes = view.getUint32(offset + at.bodyBytes, true);
   const seal = (view.getUint16(offset + at.flags, true) & frameFlagSeal) !== 0;
