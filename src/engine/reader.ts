@@ -134,8 +134,9 @@ export class LogReader {
       await new Promise<void>((resolve) => this.#context.clock.setTimer(delayMs, resolve));
     }
     try {
-      if (this.#open === undefined) await this.#openSegment();
-      else await this.#open.walk.load();
+      const open = this.#open;
+      if (open === undefined || open.segment !== this.#wanted) await this.#openSegment();
+      else await open.walk.load();
       this.#tries = 0;
     } catch (cause) {
       if (!isStorageError(cause, 'io') && !isStorageError(cause, 'missing')) throw cause;
@@ -179,12 +180,12 @@ export class LogReader {
   // From files.
 
   #fromFile(readableId: number): ReadStep | undefined {
-    const { catalog } = this.#context;
-    const segment = catalog.from(this.#segment) ?? (this.#hinted ? catalog.last : undefined);
+    const segment = this.#wanted;
     if (segment === undefined) return this.#gapTo(readableId); // Nothing is left of what should be there.
     if (segment.state === 'newer') return { kind: 'newer', error: newerFormat(segment.path) };
-    if (this.#open === undefined || this.#open.segment.number < segment.number) return load;
-    const step = this.#open.walk.next();
+    const open = this.#open;
+    if (open?.segment !== segment) return load;
+    const step = open.walk.next();
     switch (step.kind) {
       case 'load':
         return load;
@@ -195,8 +196,14 @@ export class LogReader {
       case 'unknown_frame':
         return { kind: 'newer', error: newerFormat(segment.path) };
       case 'end':
-        return segment.complete ? this.#atEnd(step, segment, readableId) : this.#atGrowingEnd(step, segment, readableId);
+        return this.#atEnd(open, step, readableId);
     }
+  }
+
+  /** The segment in which to read on. */
+  get #wanted(): Segment | undefined {
+    const { catalog } = this.#context;
+    return catalog.from(this.#segment) ?? (this.#hinted ? catalog.last : undefined);
   }
 
   #takeFrame(step: Extract<WalkStep, { kind: 'frame' }>, segment: Segment): ReadStep | undefined {
@@ -226,25 +233,26 @@ export class LogReader {
     this.#open?.walk.seek(segmentHeaderBytes);
   }
 
-  #atEnd(step: Extract<WalkStep, { kind: 'end' }>, segment: Segment, readableId: number): ReadStep | undefined {
+  #atEnd(open: OpenFile, step: Extract<WalkStep, { kind: 'end' }>, readableId: number): ReadStep | undefined {
+    const { segment } = open;
+    if (open.end < segment.byteLength) {
+      open.end = segment.byteLength; // The file grew since the walk last looked.
+      open.walk.extend(segment.byteLength);
+      return undefined;
+    }
+    if (!segment.complete) return this.#missingWhileFilled(open, step.offset, readableId);
     if (step.tail === 'bytes' || step.tail === 'unreadable') this.#report(segment, step.offset, segment.byteLength);
     if (this.#context.catalog.after(segment.number) !== undefined) return this.#nextSegment();
     this.#moveTo(segment.number + 1, segmentHeaderBytes);
     return this.#gapTo(readableId);
   }
 
-  #atGrowingEnd(step: Extract<WalkStep, { kind: 'end' }>, segment: Segment, readableId: number): ReadStep | undefined {
-    const open = this.#open;
-    if (open === undefined) return load;
-    if (open.end < segment.byteLength) {
-      open.end = segment.byteLength;
-      open.walk.extend(segment.byteLength);
-      return undefined;
-    }
-    // Everything written was looked at and readable records are not there: they rotted while the file was being filled.
+  /** All that is written was looked at, and readable records are not there: they rotted while the file was filled. */
+  #missingWhileFilled(open: OpenFile, from: number, readableId: number): ReadStep {
+    mark('reader.rotted_while_filled');
     const written = this.#context.written();
-    if (written.segment !== segment.number) return this.#gapTo(readableId);
-    this.#report(segment, step.offset, written.offset);
+    if (written.segment !== open.segment.number) return this.#gapTo(readableId);
+    this.#report(open.segment, from, written.offset);
     this.#offset = written.offset;
     open.walk.seek(written.offset);
     return this.#gapTo(written.nextId);
