@@ -14,7 +14,7 @@ import type { FileSystem } from '../platform/file-system.ts';
 import type { Committer } from './committer.ts';
 import { type CursorSet, floorOf } from './disk-buffer-cursors.ts';
 import type { EventHub } from './events.ts';
-import { decodeRecords, createRecordTable, frameHeaderBytes } from './frame.ts';
+import { createRecordTable, decodeRecords, frameHeaderBytes } from './frame.ts';
 import type { Ledger } from './ledger.ts';
 import type { LedgerPublisher } from './ledger-publisher.ts';
 import type { LogBuffer } from './log-buffer.ts';

@@ -124,7 +124,10 @@ export class DiskBuffer implements AsyncDisposable {
   }
 
   /** Appends all of the records or none, as one frame. `recordId` is the first one's. Otherwise like `append`. */
-  appendBatch(records: readonly RecordInput[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<AppendResult> {
+  appendBatch(
+    records: readonly RecordInput[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<AppendResult> {
     return this.#core.writer.appendBatch(records, signal);
   }
 
@@ -206,10 +209,14 @@ export class DiskBuffer implements AsyncDisposable {
   recount(): void {
     const { accounts, cursors, stability, space, limits } = this.#core;
     const { reserved, submitted, written, durable } = stability;
-    assert(accounts.settledEvents === accounts.countedId - 1, 'I11.6: every event below the counted id is counted once', {
-      settledEvents: accounts.settledEvents,
-      countedId: accounts.countedId,
-    });
+    assert(
+      accounts.settledEvents === accounts.countedId - 1,
+      'I11.6: every event below the counted id is counted once',
+      {
+        settledEvents: accounts.settledEvents,
+        countedId: accounts.countedId,
+      },
+    );
     const slowestId = cursors.slowest.nextId;
     assert(accounts.countedId >= slowestId, 'I11.7: the slowest cursor is counted', {
       countedId: accounts.countedId,

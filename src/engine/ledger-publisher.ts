@@ -37,8 +37,11 @@ export class LedgerPublisher {
   /** Whether the next publish must follow the one under way at once. */
   #hurried = false;
   #run: Promise<void> | undefined;
-  readonly #waiting: { readonly target: number; readonly resolve: () => void; readonly reject: (e: unknown) => void }[] =
-    [];
+  readonly #waiting: {
+    readonly target: number;
+    readonly resolve: () => void;
+    readonly reject: (e: unknown) => void;
+  }[] = [];
 
   constructor(options: {
     readonly ledger: Ledger;

@@ -54,7 +54,11 @@ export class Ledger {
       const slots = [await readSlot(file, 0), await readSlot(file, 1)] as const;
       const newest = newestOf(slots);
       const content = newest === undefined ? undefined : slots[newest]?.content;
-      const ledger = new Ledger(file, newest === undefined ? 0 : (slots[newest]?.generation ?? 0), newest === 0 ? 1 : 0);
+      const ledger = new Ledger(
+        file,
+        newest === undefined ? 0 : (slots[newest]?.generation ?? 0),
+        newest === 0 ? 1 : 0,
+      );
       ledger.#settled[0] = slots[0]?.content;
       ledger.#settled[1] = slots[1]?.content;
       const validSlots = slots.filter((slot) => slot !== undefined).length as 0 | 1 | 2;

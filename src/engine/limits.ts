@@ -119,7 +119,10 @@ export function resolveLimits(options: DiskBufferOptions): Limits {
     whenFull: oneOf('whenFull', options.whenFull ?? 'block', ['block', 'drop_newest', 'drop_oldest', 'reject']),
     cursors: cursorNamesOf(options.cursors ?? ['default']),
     segmentBytes,
-    frameBytesMax: alignDown(whole('frameBytesMax', options.frameBytesMax ?? frameBytesDefault, 4 * KiB, slotBytes - 64), 8),
+    frameBytesMax: alignDown(
+      whole('frameBytesMax', options.frameBytesMax ?? frameBytesDefault, 4 * KiB, slotBytes - 64),
+      8,
+    ),
     publishIntervalMs: whole('publishIntervalMs', options.publishIntervalMs ?? 100, 1, largestTimeoutMs),
     syncIntervalMs: whole('syncIntervalMs', options.syncIntervalMs ?? 100, 1, largestTimeoutMs),
     lingerMs: whole('lingerMs', options.lingerMs ?? 5, 0, largestTimeoutMs),

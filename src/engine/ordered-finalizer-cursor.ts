@@ -269,7 +269,10 @@ export class Cursor implements DeliveryOwner {
     if (due.length > 0) {
       this.#retried += due.length;
       const records = due.map((retry) => retry.record);
-      return this.#deliver(records, due.map((retry) => retry.ticket));
+      return this.#deliver(
+        records,
+        due.map((retry) => retry.ticket),
+      );
     }
     const records: DeliveredRecord[] = [];
     let firstTicket = 0;

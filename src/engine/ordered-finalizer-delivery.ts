@@ -130,7 +130,9 @@ export class Delivery {
 
   #check(results: readonly (RecordResult | undefined)[]): void {
     if (results.length !== this.records.length) {
-      throw settledError(`Cannot settle ${this.records.length} records with ${results.length} results: expected one each`);
+      throw settledError(
+        `Cannot settle ${this.records.length} records with ${results.length} results: expected one each`,
+      );
     }
     for (const [index, result] of results.entries()) {
       if (result === undefined) continue;

@@ -61,8 +61,7 @@ export class RetryHeap {
       const left = 2 * at + 1;
       if (left >= heap.length) break;
       const right = left + 1;
-      const child =
-        right < heap.length && isBefore(heap[right] as Retry, heap[left] as Retry) ? right : left;
+      const child = right < heap.length && isBefore(heap[right] as Retry, heap[left] as Retry) ? right : left;
       if (isBefore(moved, heap[child] as Retry)) break;
       heap[at] = heap[child] as Retry;
       at = child;

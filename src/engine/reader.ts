@@ -287,7 +287,13 @@ export class LogReader {
     const file = await fileSystem.open(segment.path, 'read');
     const end = segment.byteLength;
     const from = Math.min(this.#offset, alignDown(end, frameAlignment));
-    this.#open = { segment, file, walk: walkOf(segment, file, from, end, 'reject'), end, endId: endIdOf(segment, next) };
+    this.#open = {
+      segment,
+      file,
+      walk: walkOf(segment, file, from, end, 'reject'),
+      end,
+      endId: endIdOf(segment, next),
+    };
   }
 
   /** The segment that the hint names if it can be right, otherwise the youngest one that can hold the id. */

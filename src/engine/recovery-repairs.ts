@@ -121,7 +121,7 @@ async function rewriteBlocks(file: FileHandle, from: number, end: number): Promi
     const part = block.subarray(0, Math.min(alignDown(at, blockBytes) + blockBytes, end) - at);
     const count = await readUnlessBroken(file, part, at);
     if (count === undefined) mark('recovery.block_not_rewritten');
-    else     await writeFully(file, part.subarray(0, count), at);
+    else await writeFully(file, part.subarray(0, count), at);
     at += part.length;
   }
 }

@@ -122,7 +122,12 @@ async function scanFrames(
     const walk = new SegmentWalk({ file, marker, alignment, from, end, unreadable: 'damage' });
     const found = await walkFrames(walk, segment, endId, state, context.events);
     const frames = found.newer ? 'newer' : covered || found.count > 0 ? 'some' : 'none';
-    return { segment, situation: { place: 'within', header: 'usable', frames, tail: found.tail }, from, end: found.end };
+    return {
+      segment,
+      situation: { place: 'within', header: 'usable', frames, tail: found.tail },
+      from,
+      end: found.end,
+    };
   } finally {
     await file.close();
   }
@@ -177,7 +182,12 @@ async function walkFrames(
 function takeFrame(
   state: ScanState,
   segment: Segment,
-  frame: { readonly firstId: number; readonly nextId: number; readonly payloadBytes: number; readonly durableId: number },
+  frame: {
+    readonly firstId: number;
+    readonly nextId: number;
+    readonly payloadBytes: number;
+    readonly durableId: number;
+  },
   end: number,
 ): void {
   state.durableId = Math.max(state.durableId, frame.durableId);
