@@ -21,7 +21,8 @@ export { OrderedFinalizer, type ReleasedRun, type Settlement } from './engine/or
 export type { Counter, SettlementCounters } from './engine/ordered-finalizer-accounts.ts';
 export type { Cursor, ReadOptions } from './engine/ordered-finalizer-cursor.ts';
 export type { DeliveredRecord, Delivery, RecordResult } from './engine/ordered-finalizer-delivery.ts';
-export type { AppendResult, DropReason, RecordInput, TryAppendResult } from './engine/writer.ts';
+export type { AppendResult, DropReason, TryAppendResult } from './engine/writer.ts';
+export type { RecordInput } from './engine/writer-records.ts';
 export type { Clock, Timer } from './platform/clock.ts';
 export type { FileHandle, FileSystem } from './platform/file-system.ts';
 export type { Random } from './platform/random.ts';

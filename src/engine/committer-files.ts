@@ -6,7 +6,7 @@
 //
 // Both hold because `sync` walks the files oldest first and reports success only when it is through.
 //
-// Next: committer.ts, which decides when.
+// Next: committer-stall.ts, what happens while there is no room.
 
 import { assert } from '../base/assert.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';

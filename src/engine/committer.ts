@@ -17,17 +17,14 @@
 //
 // Next: writer.ts, who may append.
 
-import { isStorageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { SegmentFiles } from './committer-files.ts';
+import { Stall } from './committer-stall.ts';
 import type { EventHub, LogPosition } from './events.ts';
 import { type Limits, publishBytesMax } from './limits.ts';
 import type { LogBuffer, WriteJob } from './log-buffer.ts';
 import type { Stability } from './stability.ts';
-
-const stallMsFirst = 50;
-const stallMsMax = 5_000;
 
 /**
  * `starting`: what the last run left is being made durable. `open`: writing. `stalled`: no room on the disk, trying
@@ -35,7 +32,7 @@ const stallMsMax = 5_000;
  */
 export type CommitterState =
   | { readonly kind: 'starting' | 'open' }
-  | { readonly kind: 'stalled'; readonly cause: unknown; readonly resume: 'starting' | 'open' }
+  | { readonly kind: 'stalled'; readonly cause: unknown }
   | { readonly kind: 'failed'; readonly cause: unknown }
   | { readonly kind: 'closed' };
 
@@ -61,7 +58,9 @@ export class Committer {
   readonly #releaseAtDurable: boolean;
   readonly #readAtDurable: boolean;
 
-  #state: CommitterState = { kind: 'starting' };
+  readonly #stall: Stall;
+
+  #state: Exclude<CommitterState, { kind: 'stalled' }> = { kind: 'starting' };
   #written: LogPosition;
   #durable: LogPosition;
   #writing = false;
@@ -72,9 +71,6 @@ export class Committer {
   #tickArmed = false;
   #lingerTimer: Timer | undefined;
   #intervalTimer: Timer | undefined;
-  #stallTimer: { readonly timer: Timer; readonly retry: () => void } | undefined;
-  #stallMs = stallMsFirst;
-  #stalledAt = 0;
   #idle: (() => void)[] = [];
 
   #bytesWritten = 0;
@@ -103,6 +99,7 @@ export class Committer {
     this.#stability = options.stability;
     this.#files = options.files;
     this.#observer = options.observer;
+    this.#stall = new Stall(options.clock, options.events);
     this.#written = options.start.written;
     this.#durable = options.start.durable;
     this.#readAtDurable = options.limits.durability === 'sync';
@@ -110,7 +107,8 @@ export class Committer {
   }
 
   get state(): CommitterState {
-    return this.#state;
+    const stalled = this.#stall.isStalled && (this.#state.kind === 'open' || this.#state.kind === 'starting');
+    return stalled ? { kind: 'stalled', cause: this.#stall.cause } : this.#state;
   }
 
   /** Where the written part of the log ends. */
@@ -203,7 +201,7 @@ export class Committer {
 
   /** Room may have come back: a stalled write is tried again now. */
   roomFreed(): void {
-    this.#stallTimer?.retry();
+    this.#stall.retry();
   }
 
   /** The ledger now says that the log is durable up to here (a value of {@link bytesDurable}), or could not say so. */
@@ -225,7 +223,7 @@ export class Committer {
     mark('committer.failed');
     this.#state = { kind: 'failed', cause }; // Before anybody is woken (L34).
     this.#stopTimers();
-    this.#stallTimer?.retry();
+    this.#stall.retry();
     this.#stability.fail(cause);
     this.#events.emit('failed', { cause });
     this.#observer.progressed();
@@ -388,50 +386,13 @@ export class Committer {
     if (this.#awaited) this.#armTick();
   }
 
-  // No room.
-
-  /** Runs `task`; as long as it finds no room, stalls and runs it again, with backoff, until it succeeds or fails. */
-  async #withRoom(task: () => Promise<void>): Promise<void> {
-    for (;;) {
-      try {
-        await task();
-        this.#resume();
-        return;
-      } catch (cause) {
-        if (!isStorageError(cause, 'full') || this.#state.kind === 'failed') throw cause;
-        await this.#stall(cause);
-        if ((this.#state as CommitterState).kind === 'failed') throw cause;
-      }
-    }
-  }
-
-  #stall(cause: unknown): Promise<void> {
-    const before = this.#state;
-    if (before.kind === 'open' || before.kind === 'starting') {
-      mark('committer.stalled');
-      this.#state = { kind: 'stalled', cause, resume: before.kind };
-      this.#stalledAt = this.#clock.monotonic();
-      this.#stallMs = stallMsFirst;
-    } else {
-      this.#stallMs = Math.min(this.#stallMs * 2, stallMsMax);
-    }
-    this.#events.emit('stalled', { cause, retryInMs: this.#stallMs });
-    this.#observer.progressed();
-    return new Promise((resolve) => {
-      const retry = (): void => {
-        this.#stallTimer?.timer.cancel();
-        this.#stallTimer = undefined;
-        resolve();
-      };
-      this.#stallTimer = { timer: this.#clock.setTimer(this.#stallMs, retry), retry };
-    });
-  }
-
-  #resume(): void {
-    if (this.#state.kind !== 'stalled') return;
-    mark('committer.resumed');
-    this.#state = { kind: this.#state.resume };
-    this.#events.emit('resumed', { afterMs: this.#clock.monotonic() - this.#stalledAt });
+  /** Runs `task`; as long as the disk has no room, again and again. */
+  #withRoom(task: () => Promise<void>): Promise<void> {
+    return this.#stall.run(
+      task,
+      () => this.#state.kind !== 'failed' && this.#state.kind !== 'closed',
+      () => this.#observer.progressed(),
+    );
   }
 
   #stopTimers(): void {

@@ -20,7 +20,8 @@ import type { Amount } from './ledger-slot.ts';
 import { checkCursorName, type DiskBufferOptions, resolveLimits } from './limits.ts';
 import type { Cursor, CursorPosition } from './ordered-finalizer-cursor.ts';
 import { recover } from './recovery.ts';
-import { type AppendResult, closedError, type RecordInput, type TryAppendResult } from './writer.ts';
+import type { AppendResult, TryAppendResult } from './writer.ts';
+import { closedError, type RecordInput } from './writer-records.ts';
 
 export interface AppendOptions {
   /** How many events the payload carries, 1 .. 2^24. Default 1. */

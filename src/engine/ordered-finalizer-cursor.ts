@@ -10,6 +10,7 @@
 //
 // Next: recovery.ts, what the bytes on disk mean at open.
 
+import { abortable } from '../base/abort.ts';
 import type { FormatError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
@@ -20,7 +21,6 @@ import { add, createCounters, type SettlementCounters } from './ordered-finalize
 import { DeliveredRecord, Delivery, type DeliveryOwner } from './ordered-finalizer-delivery.ts';
 import { RetryHeap } from './ordered-finalizer-retries.ts';
 import type { FrameCopy, LogReader, ReadStart } from './reader.ts';
-import { abortable } from './writer.ts';
 
 export interface ReadOptions {
   /** Most records in one delivery. Default 1,000. */

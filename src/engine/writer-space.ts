@@ -4,7 +4,7 @@
 // I9.2  after an admission: used <= maxBytes - ledger - one segment in reserve
 // I9.3  used is computed from what is there, never counted up and down: it cannot drift and cannot wrap
 //
-// Next: writer.ts.
+// Next: writer-records.ts.
 
 import type { SegmentFiles } from './committer-files.ts';
 import { ledgerBytes } from './ledger-slot.ts';

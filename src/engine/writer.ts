@@ -10,27 +10,19 @@
 //
 // Next: reader.ts, which hands frames out again.
 
+import { abortable } from '../base/abort.ts';
 import { StorageError, UsageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Committer } from './committer.ts';
 import type { EventHub } from './events.ts';
-import { eventsPerFrameMax, eventsPerRecordMax, recordBytes, recordsPerFrameMax } from './frame.ts';
+import { eventsPerFrameMax, recordBytes, recordsPerFrameMax } from './frame.ts';
 import type { Limits } from './limits.ts';
 import type { LogBuffer, Placement } from './log-buffer.ts';
 import type { SegmentHeader } from './segment-header.ts';
 import type { Stability } from './stability.ts';
+import { checkRecord, closedError, type RecordInput, sizeOfBatch } from './writer-records.ts';
 import type { Space } from './writer-space.ts';
-
-/** One record to append. */
-export interface RecordInput {
-  /** Opaque to the buffer. Must not change until the append settles. */
-  readonly payload: Uint8Array;
-  /** How many events the payload carries, 1 .. 2^24. Default 1. */
-  readonly events?: number;
-  /** The caller's own 32 bits, handed out again with the record. Default 0. */
-  readonly metadata?: number;
-}
 
 /** Why a record was not stored. `buffer_full`: `maxBytes` is reached. `disk_full`: the disk has no room. */
 export type DropReason = 'buffer_full' | 'disk_full';
@@ -385,53 +377,4 @@ export class Writer {
       message: `Cannot append ${bodyBytes} bytes (headers included): this buffer takes at most ${this.#limits.maxRecordBytes} bytes, ${recordsPerFrameMax} records and ${eventsPerFrameMax} events at once. Raise segmentBytes or split the record`,
     });
   }
-}
-
-/** What every use of a closed buffer is told. */
-export function closedError(): UsageError {
-  return new UsageError({
-    code: 'SPILLWAY_USAGE_CLOSED',
-    message: 'Cannot use this buffer: it is closed. Open it again',
-  });
-}
-
-/** Like `promise`, but rejects with the signal's reason as soon as it is aborted. */
-export async function abortable<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
-  let abort: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    if (abort !== undefined) signal.removeEventListener('abort', abort);
-  }
-}
-
-function sizeOfBatch(records: readonly RecordInput[]): { readonly bodyBytes: number; readonly events: number } {
-  if (records.length === 0) {
-    throw new UsageError({
-      code: 'SPILLWAY_USAGE_RECORD',
-      message: 'Cannot append an empty batch: expected at least one record',
-    });
-  }
-  let bodyBytes = 0;
-  let sum = 0;
-  for (const { payload, events = 1, metadata = 0 } of records) {
-    checkRecord(payload, events, metadata);
-    bodyBytes += recordBytes(payload.length);
-    sum += events;
-  }
-  return { bodyBytes, events: sum };
-}
-
-function checkRecord(payload: Uint8Array, events: number, metadata: number): void {
-  const eventsFit = Number.isInteger(events) && events >= 1 && events <= eventsPerRecordMax;
-  if (eventsFit && metadata >>> 0 === metadata && payload instanceof Uint8Array) return;
-  throw new UsageError({
-    code: 'SPILLWAY_USAGE_RECORD',
-    message: `Cannot append a record with payload ${typeof payload}, events ${events}, metadata ${metadata}: expected a Uint8Array, 1 .. ${eventsPerRecordMax} events and a metadata of 0 .. 2^32 - 1`,
-  });
 }
