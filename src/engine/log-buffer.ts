@@ -9,10 +9,10 @@
 //   slot    | frame | frame | open frame: record record ....|          free          | room for a seal |
 //           0               frameStart                      bodyEnd                  limit
 //
-// I6.1  frames of one slot lie without gaps in one segment: file offset = base + slot offset
-// I6.2  a slot's memory is not written below `closedEnd`: a write in flight reads there
-// I6.3  record ids are given without gaps: the next frame's first id is the last frame's next id
-// I6.4  plannedBytes is exact: what the files will hold once all that was reserved is written and sealed
+// I6.2  frames of one slot lie without gaps in one segment: file offset = base + slot offset
+// I6.3  a slot's memory is not written below `closedEnd`: a write in flight reads there
+// I6.4  record ids are given without gaps: the next frame's first id is the last frame's next id
+// I6.5  plannedBytes is exact: what the files will hold once all that was reserved is written and sealed
 //
 // Who may append when is the writer's business; nothing here waits, and nothing here fails but by a broken invariant.
 //
@@ -21,39 +21,16 @@
 import { assert } from '../base/assert.ts';
 import type { LogPosition } from './events.ts';
 import {
-  createFrameMemory,
   encodeFrame,
   encodeRecord,
   eventsPerFrameMax,
-  type FrameMemory,
   frameBytes,
   frameHeaderBytes,
   recordsPerFrameMax,
 } from './frame.ts';
 import type { Limits } from './limits.ts';
+import { type Slot, SlotPool, sealBytes, type TailWindow } from './log-buffer-slots.ts';
 import { type SegmentHeader, segmentHeaderBytes } from './segment-header.ts';
-
-/** A seal is a frame without records. */
-export const sealBytes: number = frameHeaderBytes;
-
-/** One window of memory on a segment file. */
-interface Slot {
-  readonly memory: FrameMemory;
-  readonly view: DataView;
-  /** Made for one frame that no other slot can hold; not kept. */
-  readonly oversize: boolean;
-  segment: SegmentHeader;
-  base: number;
-  /** End of the last closed frame. */
-  closedEnd: number;
-  /** What has been handed to the committer. */
-  takenEnd: number;
-  /** Nothing more is appended here. */
-  retired: boolean;
-  /** Id after the last closed frame, and the log's payload bytes there. */
-  endId: number;
-  endPayloadBytes: number;
-}
 
 /** A run of closed frames on its way to the disk. */
 export interface WriteJob {
@@ -70,11 +47,7 @@ export type Placement = 'open_frame' | 'new_frame' | 'new_slot' | 'new_segment';
 
 export class LogBuffer {
   readonly #limits: Limits;
-  readonly #pool: Slot[] = [];
-  /** Slots whose bytes are not safe yet, oldest first; the active one is the last. */
-  readonly #inFlight: Slot[] = [];
-  #slotsAllocated = 0;
-  #oversizeInFlight = 0;
+  readonly #slots: SlotPool;
   #active: Slot | undefined;
   #segment: SegmentHeader | undefined;
   /** File offset at which the next slot of this segment begins. */
@@ -96,6 +69,7 @@ export class LogBuffer {
 
   constructor(limits: Limits, start: { readonly nextId: number; readonly payloadBytes: number }) {
     this.#limits = limits;
+    this.#slots = new SlotPool(limits);
     this.#nextId = start.nextId;
     this.#frameFirstId = start.nextId;
     this.#payloadBytes = start.payloadBytes;
@@ -111,7 +85,7 @@ export class LogBuffer {
     return this.#payloadBytes;
   }
 
-  /** Bytes that segments started here take on disk once everything reserved is written, seals included (I6.4). */
+  /** Bytes that segments started here take on disk once everything reserved is written, seals included (I6.5). */
   get plannedBytes(): number {
     return this.#plannedBytes + (this.#frameRecords === 0 ? 0 : frameBytes(this.#bodyEnd - this.#bodyStart));
   }
@@ -126,19 +100,9 @@ export class LogBuffer {
     return this.#frameRecords > 0;
   }
 
-  /** Whether the next slot can be had at once. */
-  get hasFreeSlot(): boolean {
-    return this.#pool.length > 0 || this.#slotsAllocated < this.#limits.slotsMax;
-  }
-
   /** How many slots can be had at once. */
   get freeSlots(): number {
-    return this.#pool.length + this.#limits.slotsMax - this.#slotsAllocated;
-  }
-
-  /** Whether a frame larger than a slot may be built now: one at a time, so that memory stays bounded. */
-  get hasOversizeRoom(): boolean {
-    return this.#oversizeInFlight === 0;
+    return this.#slots.free;
   }
 
   /** The segment being filled, if one was started. */
@@ -184,7 +148,7 @@ export class LogBuffer {
   /** Whether the memory for a frame with this body, placed there, can be had at once. */
   hasMemoryFor(bodyBytes: number, placement: Placement): boolean {
     if (placement === 'new_frame' || placement === 'open_frame') return true;
-    return this.#isOversize(bodyBytes) ? this.hasOversizeRoom : this.hasFreeSlot;
+    return this.#slots.canActivate(bodyBytes);
   }
 
   /**
@@ -263,7 +227,7 @@ export class LogBuffer {
    * are handed out only on request: writes are best when they are large.
    */
   take(alsoFromActive: boolean): WriteJob | undefined {
-    const slot = this.#inFlight.find((candidate) => candidate.takenEnd < candidate.closedEnd);
+    const slot = this.#slots.inFlight.find((candidate) => candidate.takenEnd < candidate.closedEnd);
     if (slot === undefined || !(slot.retired || alsoFromActive)) return undefined;
     const from = slot.takenEnd;
     slot.takenEnd = slot.closedEnd;
@@ -283,29 +247,18 @@ export class LogBuffer {
   /** Bytes that {@link take} would hand out now, over all slots. */
   get bytesToTake(): number {
     let bytes = 0;
-    for (const slot of this.#inFlight) bytes += slot.closedEnd - slot.takenEnd;
+    for (const slot of this.#slots.inFlight) bytes += slot.closedEnd - slot.takenEnd;
     return bytes;
   }
 
-  /** Everything below `endId` is safe: slots with nothing above it go back to the pool, their bytes still readable. */
-  release(endId: number): boolean {
-    let released = false;
-    for (;;) {
-      const slot = this.#inFlight[0];
-      if (slot === undefined || !slot.retired || slot.takenEnd < slot.closedEnd || slot.endId > endId) return released;
-      this.#inFlight.shift();
-      released = true;
-      if (slot.oversize) this.#oversizeInFlight -= 1;
-      else this.#pool.push(slot);
-    }
+  /** Everything below `endId` is safe: its memory may be used again. */
+  release(endId: number): void {
+    this.#slots.release(endId);
   }
 
   /** The memory that holds closed frames of this segment at this file offset, if some still does. */
-  find(segment: number, offset: number): { readonly slot: TailWindow; readonly at: number } | undefined {
-    const holds = (slot: Slot): boolean =>
-      slot.segment.segmentNumber === segment && offset >= slot.base && offset < slot.base + slot.closedEnd;
-    const slot = this.#inFlight.find(holds) ?? this.#pool.find(holds);
-    return slot === undefined ? undefined : { slot, at: offset - slot.base };
+  find(segmentNumber: number, offset: number): TailWindow | undefined {
+    return this.#slots.find(segmentNumber, offset);
   }
 
   get #bodyStart(): number {
@@ -327,10 +280,6 @@ export class LogBuffer {
     return slot.memory.bytes.length - sealBytes;
   }
 
-  #isOversize(bodyBytes: number): boolean {
-    return frameBytes(bodyBytes) > this.#limits.slotBytes;
-  }
-
   #placementWithoutSlot(bodyBytes: number): 'new_slot' | 'new_segment' {
     if (this.#segment === undefined) return 'new_segment';
     return this.#nextBase + frameBytes(bodyBytes) > this.#segmentLimit ? 'new_segment' : 'new_slot';
@@ -340,16 +289,9 @@ export class LogBuffer {
     const segment = this.#segment;
     assert(segment !== undefined, 'a slot belongs to a segment');
     if (this.#active !== undefined) this.#retireActive();
-    const slot = this.#isOversize(bodyBytes) ? this.#createSlot(segment, bodyBytes) : this.#slotFromPool(segment);
-    slot.segment = segment;
-    slot.base = this.#nextBase;
-    slot.closedEnd = 0;
-    slot.takenEnd = 0;
-    slot.retired = false;
-    slot.endId = this.#nextId;
-    slot.endPayloadBytes = this.#payloadBytes;
-    this.#inFlight.push(slot);
-    this.#active = slot;
+    this.#active = this.#slots.activate(segment, this.#nextBase, bodyBytes);
+    this.#active.endId = this.#nextId;
+    this.#active.endPayloadBytes = this.#payloadBytes;
   }
 
   #retireActive(): void {
@@ -359,47 +301,10 @@ export class LogBuffer {
     this.#active = undefined;
   }
 
-  #slotFromPool(segment: SegmentHeader): Slot {
-    // The one released longest ago: the younger ones still serve readers that keep up.
-    const pooled = this.#slotsAllocated < this.#limits.slotsMax ? undefined : this.#pool.shift();
-    if (pooled !== undefined) return pooled;
-    assert(this.#slotsAllocated < this.#limits.slotsMax, 'a slot is free when one is activated');
-    this.#slotsAllocated += 1;
-    return this.#createSlot(segment, 0);
-  }
-
-  #createSlot(segment: SegmentHeader, oversizeBodyBytes: number): Slot {
-    const oversize = oversizeBodyBytes > 0;
-    if (oversize) this.#oversizeInFlight += 1;
-    const memory = createFrameMemory((oversize ? frameBytes(oversizeBodyBytes) : this.#limits.slotBytes) + sealBytes);
-    const view = new DataView(memory.bytes.buffer);
-    return {
-      memory,
-      view,
-      oversize,
-      segment,
-      base: 0,
-      closedEnd: 0,
-      takenEnd: 0,
-      retired: false,
-      endId: 0,
-      endPayloadBytes: 0,
-    };
-  }
-
   #closed(slot: Slot, end: number): void {
     this.#bytesClosed += end - slot.closedEnd;
     slot.closedEnd = end;
     slot.endId = this.#nextId;
     slot.endPayloadBytes = this.#payloadBytes;
   }
-}
-
-/** A slot as a reader of the tail sees it. */
-export interface TailWindow {
-  readonly memory: FrameMemory;
-  readonly view: DataView;
-  readonly segment: SegmentHeader;
-  readonly base: number;
-  readonly closedEnd: number;
 }

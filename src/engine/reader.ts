@@ -24,7 +24,8 @@ import type { Clock } from '../platform/clock.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';
 import type { EventHub, LogPosition } from './events.ts';
 import { type Frame, frameAlignment, readOwnFrame } from './frame.ts';
-import type { LogBuffer, TailWindow } from './log-buffer.ts';
+import type { LogBuffer } from './log-buffer.ts';
+import type { TailWindow } from './log-buffer-slots.ts';
 import { newerFormat, type Segment, type SegmentCatalog } from './segment-catalog.ts';
 import { segmentHeaderBytes } from './segment-header.ts';
 import type { Quarantine } from './segment-quarantine.ts';
@@ -122,7 +123,7 @@ export class LogReader {
       const readableId = this.#context.readableId();
       if (this.#nextId >= readableId) return waitStep;
       const tail = this.#hinted ? undefined : this.#context.log.find(this.#segment, this.#offset);
-      const step = tail === undefined ? this.#fromFile(readableId) : this.#fromTail(tail.slot, tail.at);
+      const step = tail === undefined ? this.#fromFile(readableId) : this.#fromTail(tail);
       if (step !== undefined) return step;
     }
   }
@@ -167,7 +168,8 @@ export class LogReader {
 
   // From memory.
 
-  #fromTail(window: TailWindow, at: number): ReadStep | undefined {
+  #fromTail(window: TailWindow): ReadStep | undefined {
+    const at = this.#offset - window.base;
     const frame = readOwnFrame(window.view, at);
     const offset = this.#offset;
     const segment = this.#segment;
