@@ -9,7 +9,7 @@
 // I11.7  the counted id is the position of the slowest cursor, and never moves back
 // I11.8  counters saturate at 2^53 - 1
 //
-// Next: ordered-finalizer-cursor.ts, who reads.
+// Next: ordered-finalizer-retries.ts, records that come again.
 
 import type { Amount, LedgerTotals, RemovalReason } from './ledger-slot.ts';
 import type { ReleasedRun, Settlement } from './ordered-finalizer.ts';

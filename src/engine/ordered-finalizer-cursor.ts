@@ -1,26 +1,22 @@
 // Chapter 11, last part. A cursor: a named reader with its own acknowledged position.
 //
-// It takes frames from the reader, hands their records out as deliveries, and lets the finalizer put what comes back in
-// order. How far it may run ahead of its own acknowledgements is bounded by a window of bytes, so that memory stays
-// flat however far behind a consumer is.
+// It lets the feed fill deliveries, and the finalizer put what comes back in order.
 //
-// I11.9   nextId is the id after the last contiguous settled record; it only grows
-// I11.10  unsettledBytes <= maxUnsettledBytes, but one frame may always be taken
-// I11.11  records are handed out for the first time in record order; retried ones come before any that is new
+// I11.11  nextId is the id after the last contiguous settled record; it only grows
+// I11.12  records to be handed out again come before any that is new
 //
 // Next: recovery.ts, what the bytes on disk mean at open.
 
 import { abortable } from '../base/abort.ts';
-import type { FormatError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { EventHub } from './events.ts';
-import { createRecordTable, decodeRecords, frameHeaderBytes, type RecordTable } from './frame.ts';
-import { OrderedFinalizer, type ReleasedRun, type Settlement } from './ordered-finalizer.ts';
+import { OrderedFinalizer, type ReleasedRun } from './ordered-finalizer.ts';
 import { add, createCounters, type SettlementCounters } from './ordered-finalizer-accounts.ts';
-import { DeliveredRecord, Delivery, type DeliveryOwner } from './ordered-finalizer-delivery.ts';
-import { RetryHeap } from './ordered-finalizer-retries.ts';
-import type { FrameCopy, LogReader, ReadStart } from './reader.ts';
+import { type DeliveredRecord, Delivery, type DeliveryOwner } from './ordered-finalizer-delivery.ts';
+import { FrameFeed } from './ordered-finalizer-feed.ts';
+import { type Retry, RetryHeap } from './ordered-finalizer-retries.ts';
+import type { LogReader, ReadStart } from './reader.ts';
 
 export interface ReadOptions {
   /** Most records in one delivery. Default 1,000. */
@@ -58,21 +54,6 @@ export interface CursorHost {
   watch(): () => void;
 }
 
-/** A frame of which records have been handed out and not all are released. */
-interface HeldFrame {
-  readonly copy: FrameCopy;
-  /** Tickets below this one belong to this frame or to older ones. */
-  endTicket: number;
-}
-
-/** The frame that is being handed out. */
-interface CurrentFrame {
-  readonly copy: FrameCopy;
-  readonly origin: string;
-  nextRecord: number;
-  nextId: number;
-}
-
 export class Cursor implements DeliveryOwner {
   readonly name: string;
   readonly #host: CursorHost;
@@ -80,24 +61,16 @@ export class Cursor implements DeliveryOwner {
   readonly #finalizer: OrderedFinalizer;
   readonly #retries = new RetryHeap();
   readonly #counters: SettlementCounters = createCounters();
-  readonly #held: HeldFrame[] = [];
-  readonly #table: RecordTable = createRecordTable();
+  readonly #feed: FrameFeed;
   readonly #open = new Set<Delivery>();
-  #current: CurrentFrame | undefined;
   #payloadBytes: number;
-  #unsettledBytes = 0;
   #retried = 0;
-  /** Id of the next record to be handed out for the first time. */
-  #unreadId: number;
-  #place: ReadStart;
   #state: 'open' | 'paused' | 'closed' = 'open';
   #usable: Promise<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #reading = 0;
   #wake: (() => void) | undefined;
   #loading: Promise<void> | undefined;
-  /** A frame that has been read and waits for room in the window. */
-  #waitingFrame: FrameCopy | undefined;
   /** Settlements do nothing any more. */
   #ended = false;
 
@@ -112,13 +85,19 @@ export class Cursor implements DeliveryOwner {
     this.name = options.name;
     this.#host = options.host;
     this.#reader = options.reader;
-    this.#place = options.position;
     this.#payloadBytes = options.position.payloadBytes;
-    this.#unreadId = options.position.nextId;
     this.#usable = options.usable;
     this.#finalizer = new OrderedFinalizer({
       position: options.position.nextId,
       released: (run) => this.#released(run),
+    });
+    this.#feed = new FrameFeed({
+      reader: options.reader,
+      finalizer: this.#finalizer,
+      uuid: options.host.uuid,
+      maxUnsettledBytes: options.host.maxUnsettledBytes,
+      start: options.position,
+      passGap: (from, to) => this.#passGap(from, to),
     });
   }
 
@@ -129,15 +108,13 @@ export class Cursor implements DeliveryOwner {
 
   /** The id of the next record that was never handed out. */
   get unreadId(): number {
-    return this.#unreadId;
+    return this.#feed.unreadId;
   }
 
   /** Where this cursor is, with a place in the files as a hint. */
   get position(): CursorPosition {
-    const nextId = this.nextId;
-    const held = this.#held[0];
-    const place = held === undefined ? this.#place : { segment: held.copy.segment, offset: held.copy.offset };
-    return { segment: place.segment, offset: place.offset, nextId, payloadBytes: this.#payloadBytes };
+    const { segment, offset } = this.#feed.place;
+    return { segment, offset, nextId: this.nextId, payloadBytes: this.#payloadBytes };
   }
 
   /** Since open. */
@@ -151,7 +128,7 @@ export class Cursor implements DeliveryOwner {
 
   /** Bytes of frames that are handed out and not released. */
   get unsettledBytes(): number {
-    return this.#unsettledBytes;
+    return this.#feed.unsettledBytes;
   }
 
   /** Records handed out again since open. */
@@ -234,13 +211,10 @@ export class Cursor implements DeliveryOwner {
   async dropTo(place: ReadStart, bytes: number): Promise<{ readonly events: number; readonly bytes: number }> {
     await this.#loading?.catch(() => undefined); // A read that began before the pause still holds the file.
     const handedOut = this.#finalizer.settleBelow(place.nextId, 'dropped_oldest');
-    const unread = Math.max(0, place.nextId - this.#unreadId);
+    const unread = Math.max(0, place.nextId - this.#feed.unreadId);
     if (unread > 0) {
-      this.#addSettled(unread, bytes, 'dropped_oldest');
-      this.#current = undefined;
-      this.#waitingFrame = undefined;
-      this.#place = place;
-      await this.#reader.seek(place);
+      this.#feed.skip(unread, bytes, 'dropped_oldest');
+      await this.#feed.jump(place);
     }
     this.#retries.retain((retry) => this.#finalizer.isOpen(retry.ticket));
     this.#release();
@@ -265,100 +239,22 @@ export class Cursor implements DeliveryOwner {
   // Handing out.
 
   #take(maxRecords: number, maxBytes: number): Delivery | 'load' | 'caught_up' | 'window' {
-    const due = this.#retries.length === 0 ? [] : this.#retries.takeDue(this.#host.clock.monotonic(), maxRecords);
-    if (due.length > 0) {
-      this.#retried += due.length;
-      const records = due.map((retry) => retry.record);
-      return this.#deliver(
-        records,
-        due.map((retry) => retry.ticket),
-      );
-    }
-    const records: DeliveredRecord[] = [];
-    let firstTicket = 0;
-    let room = maxBytes;
+    const now = this.#host.clock.monotonic();
+    const due = this.#retries.length === 0 ? [] : this.#retries.takeDue(now, maxRecords);
+    if (due.length > 0) return this.#deliverAgain(due);
     for (;;) {
-      if (this.#current !== undefined) {
-        if (records.length === 0) firstTicket = this.#finalizer.nextTicket;
-        room = this.#takeRecords(this.#current, records, maxRecords, room);
-        if (this.#current !== undefined || records.length >= maxRecords) return this.#deliver(records, firstTicket);
-      }
-      const step = this.#nextFrame();
-      if (step === 'frame' || (step === 'gap' && records.length === 0)) continue;
-      if (records.length > 0) return this.#deliver(records, firstTicket); // A gap ends it: its tickets are consecutive.
-      if (typeof step === 'object') throw step;
-      if (step !== 'gap') return step;
+      const { records, firstTicket, end } = this.#feed.fill(maxRecords, maxBytes);
+      if (records.length > 0) return this.#deliver(records, firstTicket);
+      if (typeof end === 'object') throw end;
+      if (end !== 'limit' && end !== 'gap') return end;
     }
   }
 
-  /** Makes the next frame the current one, or passes a gap, or says why neither is possible now. */
-  #nextFrame(): 'frame' | 'gap' | 'load' | 'caught_up' | 'window' | FormatError {
-    if (this.#waitingFrame === undefined) {
-      const step = this.#reader.next();
-      switch (step.kind) {
-        case 'frame':
-          this.#waitingFrame = step.copy;
-          break;
-        case 'gap':
-          this.#passGap(step.from, step.to);
-          return 'gap';
-        case 'load':
-          return 'load';
-        case 'wait':
-          return 'caught_up';
-        case 'newer':
-          return step.error;
-      }
-    }
-    const copy = this.#waitingFrame;
-    if (!this.#hasWindowFor(copy)) return 'window';
-    this.#waitingFrame = undefined;
-    this.#begin(copy);
-    return 'frame';
-  }
-
-  #hasWindowFor(copy: FrameCopy): boolean {
-    if (this.#unsettledBytes === 0) return true;
-    return this.#unsettledBytes + copy.frame.byteLength <= this.#host.maxUnsettledBytes;
-  }
-
-  #begin(copy: FrameCopy): void {
-    const { frame } = copy;
-    decodeRecords(copy.view, frameHeaderBytes, frame.recordCount, this.#table);
-    this.#current = {
-      copy,
-      origin: `${this.#host.uuid}/${copy.epoch}-`,
-      nextRecord: 0,
-      nextId: frame.firstId,
-    };
-    this.#unsettledBytes += frame.byteLength;
-    this.#held.push({ copy, endTicket: this.#finalizer.nextTicket });
-  }
-
-  /** HOT. Moves records of the current frame into a delivery. Returns how many payload bytes may still follow. */
-  #takeRecords(current: CurrentFrame, records: DeliveredRecord[], maxRecords: number, room: number): number {
-    const table = this.#table;
-    const { buffer } = current.copy.bytes;
-    const held = this.#held.at(-1) as HeldFrame;
-    let left = room;
-    while (current.nextRecord < table.recordCount && records.length < maxRecords) {
-      const at = current.nextRecord;
-      const bytes = table.payloadLengths[at] as number;
-      if (bytes > left && records.length > 0) return left;
-      const events = table.events[at] as number;
-      const id = current.nextId;
-      current.nextRecord = at + 1;
-      current.nextId = id + events;
-      if (id < this.#unreadId) continue; // A cursor may begin inside a frame.
-      const payload = new Uint8Array(buffer, table.payloadOffsets[at] as number, bytes);
-      records.push(new DeliveredRecord(id, events, table.metadata[at] as number, payload, current.origin));
-      this.#finalizer.add(events, bytes);
-      held.endTicket += 1;
-      this.#unreadId = current.nextId;
-      left -= bytes;
-    }
-    if (current.nextRecord === table.recordCount) this.#current = undefined;
-    return left;
+  #deliverAgain(due: readonly Retry[]): Delivery {
+    this.#retried += due.length;
+    const records = due.map((retry) => retry.record);
+    const tickets = due.map((retry) => retry.ticket);
+    return this.#deliver(records, tickets);
   }
 
   #deliver(records: readonly DeliveredRecord[], tickets: number | readonly number[]): Delivery {
@@ -371,16 +267,11 @@ export class Cursor implements DeliveryOwner {
     let at = from;
     for (const part of this.#host.classify(from, to)) {
       mark(`cursor.${part.reason}`);
-      this.#addSettled(part.to - at, 0, part.reason);
+      this.#feed.skip(part.to - at, 0, part.reason);
       this.#host.events.emit('lost', { reason: part.reason, events: part.to - at, bytes: 0, cursor: this.name });
       at = part.to;
     }
     this.#release();
-  }
-
-  #addSettled(events: number, bytes: number, settlement: Settlement): void {
-    this.#finalizer.settle(this.#finalizer.add(events, bytes), settlement);
-    this.#unreadId += events;
   }
 
   /** Waits until something changes that a read waits for. */
@@ -442,16 +333,8 @@ export class Cursor implements DeliveryOwner {
   }
 
   #release(): void {
-    const released = this.#finalizer.release(this.#host.cuts(this));
-    if (released === 0) return;
-    const head = this.#finalizer.headTicket;
-    while (this.#held.length > 0) {
-      const held = this.#held[0] as HeldFrame;
-      if (held.endTicket > head || held.copy === this.#current?.copy) break;
-      this.#held.shift();
-      this.#unsettledBytes -= held.copy.frame.byteLength;
-      this.#place = behind(held.copy);
-    }
+    if (this.#finalizer.release(this.#host.cuts(this)) === 0) return;
+    this.#feed.released();
     this.#host.moved();
   }
 
@@ -460,8 +343,4 @@ export class Cursor implements DeliveryOwner {
     add(this.#counters[run.settlement], run.to - run.from, run.bytes);
     this.#host.released(this, run);
   }
-}
-
-function behind(copy: FrameCopy): ReadStart {
-  return { segment: copy.segment, offset: copy.offset + copy.frame.byteLength, nextId: copy.frame.nextId };
 }

@@ -1,6 +1,6 @@
 // Chapter 11, continued. Records that wait to be handed out again: a heap by due time, ties in record order.
 //
-// Next: ordered-finalizer-cursor.ts.
+// Next: ordered-finalizer-feed.ts, which makes records of frames.
 
 import type { DeliveredRecord } from './ordered-finalizer-delivery.ts';
 
