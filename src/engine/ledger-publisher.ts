@@ -4,7 +4,7 @@
 // A failed publish fails nothing else: appends and reads go on, only what must not happen before it waits (freeing
 // segments, the first append of an epoch).
 //
-// I5.4  data before ledger: `capture` hands out positions that are durable already, or waits until they are. A ledger
+// I5.6  data before ledger: `capture` hands out positions that are durable already, or waits until they are. A ledger
 //       that points past the data would make recovery step over records that were accepted.
 //
 // Next: log-buffer.ts, where records gather.
@@ -48,7 +48,7 @@ export class LedgerPublisher {
     readonly clock: Clock;
     readonly events: EventHub;
     readonly intervalMs: number;
-    /** What to publish: positions that are durable (I5.4). May wait for a sync. */
+    /** What to publish: positions that are durable (I5.6). May wait for a sync. */
     readonly capture: () => Promise<LedgerContent>;
     readonly published: () => void;
     readonly failed: () => void;

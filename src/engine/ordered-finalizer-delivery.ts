@@ -4,7 +4,7 @@
 // I11.4  a record is settled at most once per delivery; a second settlement is a UsageError and changes nothing
 // I11.5  a settlement that comes after close, or after drop_oldest took the record away, does nothing
 //
-// Next: ordered-finalizer-accounts.ts, who counts what became of every event.
+// Next: ordered-finalizer-retries.ts, what waits to be handed out again.
 
 import { UsageError } from '../base/errors.ts';
 

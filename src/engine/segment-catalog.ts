@@ -1,4 +1,4 @@
-// Chapter 4, third part. The catalog: which segment files there are, in order, and what is known of each.
+// Chapter 4, continued. The catalog: which segment files there are, in order, and what is known of each.
 //
 // Opening a buffer must cost the same whatever the backlog, so the catalog starts from a directory listing alone: names
 // and lengths. A segment's header is read when somebody needs it for the first time.

@@ -8,7 +8,7 @@
 // each other (the two length fields alone are equal by chance once in 2^32). Bytes made for the purpose could agree at
 // every position and make this quadratic, so the checksummed bytes have a budget of a few times the file; when it is
 // spent, the answer is what was found so far. Memory: one window (I4.6). Blocks that cannot be read match nothing.
-// Next: ledger-slot.ts.
+// Next: segment-catalog.ts, the list of all segments.
 
 import { mark } from '../base/marks.ts';
 import { MiB } from '../base/units.ts';
