@@ -41,9 +41,12 @@ export class Frontier {
     return this.#value;
   }
 
-  /** What the longest waiting closed group needs, or undefined if there is none. */
+  /**
+   * What the group that has waited longest needs, or undefined if nobody waits. The open one counts: what its members
+   * wait for may be written already, and then no write comes that would close it.
+   */
   get firstAwaited(): number | undefined {
-    return this.#closed[0]?.end;
+    return (this.#closed[0] ?? this.#open)?.end;
   }
 
   /** The largest id that anybody waits for, 0 if nobody does. */
