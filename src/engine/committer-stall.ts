@@ -3,7 +3,7 @@
 // No room is not a failure: nothing is lost, writing waits and the same thing is tried again, with backoff, or at once
 // when a segment was freed. Whoever appends feels it as backpressure.
 //
-// Next: committer.ts.
+// Next: committer-pace.ts.
 
 import { isStorageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';

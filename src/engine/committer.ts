@@ -20,9 +20,10 @@
 import { mark } from '../base/marks.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { SegmentFiles } from './committer-files.ts';
+import { Pace } from './committer-pace.ts';
 import { Stall } from './committer-stall.ts';
 import type { EventHub, LogPosition } from './events.ts';
-import { type Limits, publishBytesMax } from './limits.ts';
+import type { Limits } from './limits.ts';
 import type { LogBuffer, WriteJob } from './log-buffer.ts';
 import type { Stability } from './stability.ts';
 
@@ -59,25 +60,21 @@ export class Committer {
   readonly #readAtDurable: boolean;
 
   readonly #stall: Stall;
+  readonly #pace = new Pace();
 
   #state: Exclude<CommitterState, { kind: 'stalled' }> = { kind: 'starting' };
   #written: LogPosition;
   #durable: LogPosition;
   #writing = false;
   #syncing = false;
-  #syncRequested = false;
+  /** Everything below this id is to be made durable though nobody may wait for it. */
+  #syncEndId = 0;
   #flushEndId = 0;
   #watchers = 0;
   #tickArmed = false;
   #lingerTimer: Timer | undefined;
   #intervalTimer: Timer | undefined;
   #idle: (() => void)[] = [];
-
-  #bytesWritten = 0;
-  #bytesDurable = 0;
-  #bytesPublished = 0;
-  #bytesPublishRequested = 0;
-  #publishFailing = false;
   #writeCount = 0;
   #syncCount = 0;
 
@@ -123,7 +120,7 @@ export class Committer {
 
   /** Frame bytes made durable since open. */
   get bytesDurable(): number {
-    return this.#bytesDurable;
+    return this.#pace.bytesDurable;
   }
 
   get counts(): { readonly writes: number; readonly syncs: number } {
@@ -184,8 +181,7 @@ export class Committer {
   syncWritten(): Promise<void> {
     const reached = this.#stability.durable.reach(this.#written.nextId);
     if (reached === undefined) return Promise.resolve();
-    this.#syncRequested = true;
-    this.#trySync();
+    this.#requestSync(this.#written.nextId);
     return reached;
   }
 
@@ -206,8 +202,7 @@ export class Committer {
 
   /** The ledger now says that the log is durable up to here (a value of {@link bytesDurable}), or could not say so. */
   ledgerPublished(bytesDurable: number | 'failed'): void {
-    this.#publishFailing = bytesDurable === 'failed';
-    if (bytesDurable !== 'failed') this.#bytesPublished = bytesDurable;
+    this.#pace.published(bytesDurable);
     this.#pump();
   }
 
@@ -219,7 +214,7 @@ export class Committer {
 
   /** Ends writing for good. The first cause stays. */
   fail(cause: unknown): void {
-    if (this.#state.kind === 'failed') return;
+    if (this.#state.kind === 'failed' || this.#state.kind === 'closed') return;
     mark('committer.failed');
     this.#state = { kind: 'failed', cause }; // Before anybody is woken (L34).
     this.#stopTimers();
@@ -234,6 +229,7 @@ export class Committer {
   async close(): Promise<void> {
     this.#stopTimers();
     if (this.#state.kind !== 'failed') this.#state = { kind: 'closed' };
+    this.#stall.retry();
     await this.#files.close();
   }
 
@@ -252,8 +248,8 @@ export class Committer {
   #armLinger(): void {
     this.#lingerTimer = this.#clock.setTimer(this.#limits.lingerMs, () => {
       this.#lingerTimer = undefined;
-      if (this.#readAtDurable) this.#syncRequested = true; // Nobody waits, but `sync` leaves nothing unsynced for long.
       this.#flush();
+      if (this.#readAtDurable) this.#requestSync(this.#log.nextId); // Nobody waits, but `sync` leaves nothing unsynced.
     });
   }
 
@@ -291,12 +287,11 @@ export class Committer {
     if (this.#limits.durability === 'interval' && this.#files.unsyncedBytes > 0) {
       const next = Math.min(this.#log.bytesToTake, this.#limits.slotBytes);
       if (this.#files.unsyncedBytes + next > this.#limits.maxUnsyncedBytes) {
-        this.#syncRequested = true;
-        this.#trySync();
+        this.#requestSync(this.#written.nextId);
         return true;
       }
     }
-    return !this.#publishFailing && this.#bytesWritten - this.#bytesPublished > 2 * publishBytesMax;
+    return this.#pace.mustHold;
   }
 
   async #write(job: WriteJob): Promise<void> {
@@ -304,7 +299,7 @@ export class Committer {
       await this.#withRoom(() => this.#files.write(job));
       if (this.#state.kind === 'failed') return;
       this.#writeCount += 1;
-      this.#bytesWritten += job.bytes.length;
+      this.#pace.wrote(job.bytes.length);
       this.#written = job.end;
       this.#stability.advanceWritten(job.end.nextId);
       if (!this.#releaseAtDurable) this.#log.release(job.end.nextId);
@@ -323,22 +318,23 @@ export class Committer {
   #armInterval(): void {
     this.#intervalTimer ??= this.#clock.setTimer(this.#limits.syncIntervalMs, () => {
       this.#intervalTimer = undefined;
-      this.#syncRequested = true;
-      this.#trySync();
+      this.#requestSync(this.#written.nextId);
     });
   }
 
+  /** Syncs, as soon as may be, until everything below `endId` is durable. */
+  #requestSync(endId: number): void {
+    this.#syncEndId = Math.max(this.#syncEndId, endId);
+    this.#trySync();
+  }
+
   #trySync(): void {
-    if (this.#syncing || this.#state.kind === 'failed' || this.#state.kind === 'starting') return;
-    if (this.#durable === this.#written) {
-      this.#syncRequested = false;
-      return;
-    }
+    if (this.#syncing || this.#state.kind !== 'open' || this.#durable === this.#written) return;
     if (this.#syncDue()) void this.#sync();
   }
 
   #syncDue(): boolean {
-    if (this.#syncRequested) return true;
+    if (this.#syncEndId > this.#durable.nextId) return true;
     const awaited = this.#stability.durable.firstAwaited;
     if (awaited !== undefined && awaited <= this.#written.nextId) return true;
     if (this.#readAtDurable && this.#watchers > 0) return true;
@@ -347,9 +343,8 @@ export class Committer {
 
   async #sync(): Promise<void> {
     const captured = this.#written; // I8.4, F21
-    const capturedBytes = this.#bytesWritten;
+    const capturedBytes = this.#pace.bytesWritten;
     this.#syncing = true;
-    this.#syncRequested = false;
     this.#intervalTimer?.cancel();
     this.#intervalTimer = undefined;
     try {
@@ -368,7 +363,7 @@ export class Committer {
 
   #advanceDurable(position: LogPosition, bytes: number): void {
     this.#durable = position;
-    this.#bytesDurable = bytes;
+    this.#pace.synced(bytes);
     this.#events.emit('durable', position);
     this.#stability.advanceDurable(position.nextId);
     if (this.#releaseAtDurable) this.#log.release(position.nextId);
@@ -376,10 +371,7 @@ export class Committer {
   }
 
   #afterWork(): void {
-    if (this.#bytesWritten - this.#bytesPublishRequested >= publishBytesMax / 2) {
-      this.#bytesPublishRequested = this.#bytesWritten;
-      this.#observer.publishDue();
-    }
+    if (this.#pace.publishDue()) this.#observer.publishDue();
     this.#pump();
     this.#trySync();
     this.#observer.progressed();

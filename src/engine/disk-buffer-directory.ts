@@ -21,9 +21,14 @@ export async function prepareDirectory(fileSystem: FileSystem, path: string): Pr
     throw unsafe(trimmed, `it is ${facts?.kind === 'link' ? 'a symbolic link' : 'not a directory'}`);
   }
   if (facts.worldWritable) throw unsafe(trimmed, 'everybody may write to it');
-  const directory = await fileSystem.resolve(trimmed);
-  for (const entry of await fileSystem.list(directory)) checkEntry(directory, entry);
-  return directory;
+  return await fileSystem.resolve(trimmed);
+}
+
+/** The directory's entries. Rejects with StorageError `unsafe` when one of our own files is a link or world-writable. */
+export async function listDirectory(fileSystem: FileSystem, directory: string): Promise<readonly DirectoryEntry[]> {
+  const entries = await fileSystem.list(directory);
+  for (const entry of entries) checkEntry(directory, entry);
+  return entries;
 }
 
 // Each directory is durable in its parent before anything is put into it (A5).

@@ -12,7 +12,7 @@ import { acquireDirectoryLock, type DirectoryLock } from '../platform/directory-
 import type { FileSystem } from '../platform/file-system.ts';
 import { assertSupportedPlatform, nodePlatform } from '../platform/node-platform.ts';
 import { Core } from './disk-buffer-core.ts';
-import { prepareDirectory } from './disk-buffer-directory.ts';
+import { listDirectory, prepareDirectory } from './disk-buffer-directory.ts';
 import type { BufferStats, CursorStats } from './disk-buffer-stats.ts';
 import { EventHub, type EventSource } from './events.ts';
 import { Ledger, type LedgerReading } from './ledger.ts';
@@ -77,9 +77,10 @@ export class DiskBuffer implements AsyncDisposable {
     let ledger: Ledger | undefined;
     try {
       const events = new EventHub();
+      const entries = await listDirectory(fileSystem, directory);
       const opened = await Ledger.open(fileSystem, directory);
       ledger = opened.ledger;
-      const recovered = await recover({ fileSystem, events, random, directory }, opened.reading);
+      const recovered = await recover({ fileSystem, events, random, directory }, entries, opened.reading);
       const core = new Core({ limits, fileSystem, clock, random, events, directory, ledger, recovered });
       await core.quarantine.open();
       const found = recovered.catalog.last !== undefined;

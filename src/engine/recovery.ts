@@ -63,9 +63,13 @@ export interface RecoveryContext {
 }
 
 /** Steps 2 to 5. Reads only. */
-export async function recover(context: RecoveryContext, reading: LedgerReading): Promise<Recovered> {
+export async function recover(
+  context: RecoveryContext,
+  entries: readonly DirectoryEntry[],
+  reading: LedgerReading,
+): Promise<Recovered> {
   const catalog = new SegmentCatalog(context.fileSystem, context.events);
-  const otherBytes = listSegments(catalog, context.directory, await context.fileSystem.list(context.directory));
+  const otherBytes = listSegments(catalog, context.directory, entries);
   const ledger = reading.content;
   const uuid = ledger?.uuid ?? (await uuidFromSegments(context.fileSystem, catalog)) ?? newUuid(context.random);
   catalog.identify(uuid, 0); // The epoch follows: rebuilt headers that need it get it then.
@@ -103,7 +107,7 @@ function listSegments(catalog: SegmentCatalog, directory: string, entries: reado
   let otherBytes = 0;
   for (const entry of entries) {
     const segmentNumber = parseSegmentFileName(entry.name);
-    if (segmentNumber !== undefined && entry.kind === 'file' && !entry.worldWritable) {
+    if (segmentNumber !== undefined && entry.kind === 'file') {
       catalog.add(segmentNumber, `${directory}/${entry.name}`, entry.byteLength);
     } else if (entry.name !== ledgerName && entry.name !== quarantineName) {
       otherBytes += entry.byteLength;

@@ -43,8 +43,12 @@ export class Quarantine {
     return this.#byteLength;
   }
 
-  /** Takes stock of the copies that earlier runs left. */
+  /** Takes stock of the copies that earlier runs left. Never rejects: evidence is never a reason not to start. */
   async open(): Promise<void> {
+    await this.#takeStock().catch(() => mark('quarantine.not_listed'));
+  }
+
+  async #takeStock(): Promise<void> {
     const facts = await this.#fileSystem.facts(this.#directory);
     if (facts?.kind !== 'directory') return;
     this.#exists = true;
