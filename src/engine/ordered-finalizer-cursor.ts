@@ -101,7 +101,7 @@ export class Cursor implements DeliveryOwner {
     });
   }
 
-  /** I11.9. */
+  /** I11.11. */
   get nextId(): number {
     return this.#finalizer.position;
   }

@@ -6,7 +6,7 @@
 // I11.9   unsettledBytes <= maxUnsettledBytes, but one frame may always be taken
 // I11.10  records are handed out for the first time in record order
 //
-// Next: ordered-finalizer-cursor.ts, who reads.
+// Next: ordered-finalizer-accounts.ts, who counts what became of every event.
 
 import type { FormatError } from '../base/errors.ts';
 import { createRecordTable, decodeRecords, frameHeaderBytes, type RecordTable } from './frame.ts';
