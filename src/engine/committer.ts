@@ -43,7 +43,9 @@ export interface CommitObserver {
   progressed(): void;
   /** The frontier that readers may read up to moved. */
   readable(): void;
-  /** So much was written since the ledger last said so that it should be published. */
+  /** The log came further than the ledger says. */
+  advanced(): void;
+  /** So much further that the ledger should say so now. */
   publishDue(): void;
 }
 
@@ -304,6 +306,7 @@ export class Committer {
       this.#stability.advanceWritten(job.end.nextId);
       if (!this.#releaseAtDurable) this.#log.release(job.end.nextId);
       if (!this.#readAtDurable) this.#observer.readable();
+      this.#observer.advanced();
       if (this.#limits.durability === 'interval') this.#armInterval();
     } catch (cause) {
       this.fail(cause);
@@ -368,6 +371,7 @@ export class Committer {
     this.#stability.advanceDurable(position.nextId);
     if (this.#releaseAtDurable) this.#log.release(position.nextId);
     if (this.#readAtDurable) this.#observer.readable();
+    this.#observer.advanced();
   }
 
   #afterWork(): void {

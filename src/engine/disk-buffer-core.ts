@@ -181,6 +181,7 @@ export class Core {
           this.#onProgress();
         },
         readable: () => this.cursors.wake(),
+        advanced: () => this.publisher.changed(),
         publishDue: () => this.publisher.hurry(),
       },
       start: { durable: recovered.durable, written: recovered.end },

@@ -1,7 +1,8 @@
 // Chapter 2. What a buffer tells about itself while it runs: typed events for whoever observes it.
 //
 // Events are for operators, telemetry and tests; no part of the engine listens to them in order to work. A listener runs
-// synchronously, must not throw, and costs nothing on the hot path: nothing here is emitted per record.
+// synchronously and costs nothing on the hot path: nothing here is emitted per record. What a listener throws does not
+// reach the engine; it surfaces as an unhandled rejection, as any error in a callback does.
 //
 // Next: frame.ts, the bytes.
 
@@ -79,6 +80,12 @@ export class EventHub implements EventSource {
   emit<Name extends keyof BufferEvents>(name: Name, value: BufferEvents[Name]): void {
     const listeners = this.#listeners.get(name);
     if (listeners === undefined) return;
-    for (const listener of [...listeners]) (listener as Listener<BufferEvents[Name]>)(value);
+    for (const listener of [...listeners]) {
+      try {
+        (listener as Listener<BufferEvents[Name]>)(value);
+      } catch (cause) {
+        void Promise.reject(cause);
+      }
+    }
   }
 }

@@ -12,7 +12,7 @@
 // Next: ledger-publisher.ts, which decides when.
 
 import { assert } from '../base/assert.ts';
-import { FormatError, isStorageError, StorageError } from '../base/errors.ts';
+import { FormatError, isStorageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';
 import { decodeLedgerSlot, encodeLedgerSlot, type LedgerContent, ledgerSlotBytes } from './ledger-slot.ts';
@@ -31,40 +31,36 @@ export interface LedgerReading {
 }
 
 export class Ledger {
-  readonly #file: FileHandle;
+  readonly #fileSystem: FileSystem;
+  readonly #path: string;
+  /** Undefined until the first publish creates it: opening needs no space. */
+  #file: FileHandle | undefined;
   readonly #settled: [LedgerContent | undefined, LedgerContent | undefined] = [undefined, undefined];
-  #generation: number;
-  #nextSlot: 0 | 1;
+  #generation = 0;
+  #nextSlot: 0 | 1 = 0;
   #publishing = false;
 
-  private constructor(file: FileHandle, generation: number, nextSlot: 0 | 1) {
+  private constructor(fileSystem: FileSystem, path: string, file: FileHandle | undefined) {
+    this.#fileSystem = fileSystem;
+    this.#path = path;
     this.#file = file;
-    this.#generation = generation;
-    this.#nextSlot = nextSlot;
   }
 
   /**
-   * Opens or creates the ledger of a directory. Bytes that cannot be read or decoded count as a bad slot. Rejects with
-   * StorageError when the file can be neither opened nor created, with FormatError when a newer version wrote it.
+   * Opens the ledger of a directory; a missing one is created by the first publish. Bytes that cannot be read or decoded
+   * count as a bad slot. Rejects with StorageError when the file cannot be opened, with FormatError when a newer version
+   * wrote it.
    */
   static async open(fileSystem: FileSystem, directory: string): Promise<{ ledger: Ledger; reading: LedgerReading }> {
     const path = `${directory}/${ledgerName}`;
-    const { file, existed } = await openOrCreate(fileSystem, path);
+    const existed = (await fileSystem.facts(path)) !== undefined;
+    const file = existed ? await fileSystem.open(path, 'read_write') : undefined;
+    const ledger = new Ledger(fileSystem, path, file);
     try {
-      const slots = [await readSlot(file, 0), await readSlot(file, 1)] as const;
-      const newest = newestOf(slots);
-      const content = newest === undefined ? undefined : slots[newest]?.content;
-      const ledger = new Ledger(
-        file,
-        newest === undefined ? 0 : (slots[newest]?.generation ?? 0),
-        newest === 0 ? 1 : 0,
-      );
-      ledger.#settled[0] = slots[0]?.content;
-      ledger.#settled[1] = slots[1]?.content;
-      const validSlots = slots.filter((slot) => slot !== undefined).length as 0 | 1 | 2;
-      return { ledger, reading: { content, validSlots, existed } };
+      const validSlots = file === undefined ? 0 : await ledger.#load(file);
+      return { ledger, reading: { content: ledger.#newest, validSlots, existed } };
     } catch (cause) {
-      await file.close();
+      await file?.close();
       throw cause;
     }
   }
@@ -86,6 +82,7 @@ export class Ledger {
     const slot = this.#nextSlot;
     this.#generation += 1;
     try {
+      this.#file ??= await this.#fileSystem.open(this.#path, 'create');
       const bytes = encodeLedgerSlot(this.#generation, content);
       for (let done = 0; done < bytes.length; ) {
         done += await this.#file.write(bytes.subarray(done), slot * ledgerSlotBytes + done);
@@ -99,27 +96,30 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
-    await this.#file.close();
+    await this.#file?.close();
+  }
+
+  get #newest(): LedgerContent | undefined {
+    return this.#settled[this.#nextSlot === 0 ? 1 : 0];
+  }
+
+  /** Reads both slots; the next publish goes to the one that is not the newest. Resolves with how many are valid. */
+  async #load(file: FileHandle): Promise<0 | 1 | 2> {
+    const first = await readSlot(file, 0);
+    const second = await readSlot(file, 1);
+    this.#settled[0] = first?.content;
+    this.#settled[1] = second?.content;
+    const firstIsNewest = first !== undefined && first.generation > (second?.generation ?? 0);
+    this.#nextSlot = firstIsNewest ? 1 : 0;
+    this.#generation = Math.max(first?.generation ?? 0, second?.generation ?? 0);
+    if (first !== undefined && second !== undefined) return 2;
+    return first === undefined && second === undefined ? 0 : 1;
   }
 }
 
 interface ValidSlot {
   readonly generation: number;
   readonly content: LedgerContent;
-}
-
-async function openOrCreate(fileSystem: FileSystem, path: string): Promise<{ file: FileHandle; existed: boolean }> {
-  const facts = await fileSystem.facts(path);
-  if (facts === undefined) return { file: await fileSystem.open(path, 'create'), existed: false };
-  if (facts.kind !== 'file' || facts.worldWritable) {
-    throw new StorageError({
-      kind: 'unsafe',
-      operation: 'open',
-      path,
-      message: `Cannot use the ledger ${path}: it must be a plain file that the world cannot write to. Remove the link or fix its mode`,
-    });
-  }
-  return { file: await fileSystem.open(path, 'read_write'), existed: true };
 }
 
 async function readSlot(file: FileHandle, index: 0 | 1): Promise<ValidSlot | undefined> {
@@ -145,10 +145,4 @@ async function readSlot(file: FileHandle, index: 0 | 1): Promise<ValidSlot | und
         message: `Cannot read the ledger ${file.path}: format version ${reading.formatVersion} is newer than this build. Nothing was changed; open the buffer with a newer Spillway`,
       });
   }
-}
-
-function newestOf(slots: readonly [ValidSlot | undefined, ValidSlot | undefined]): 0 | 1 | undefined {
-  const [first, second] = slots;
-  if (first === undefined) return second === undefined ? undefined : 1;
-  return second === undefined || first.generation > second.generation ? 0 : 1;
 }

@@ -173,7 +173,7 @@ export class Cursor implements DeliveryOwner {
     for (;;) {
       signal?.throwIfAborted();
       if (this.#state === 'closed') return undefined;
-      const outcome = this.#state === 'paused' ? 'window' : this.#take(Math.max(1, maxRecords), maxBytes);
+      const outcome = this.#state === 'paused' ? 'window' : this.#take(maxRecords >= 1 ? maxRecords : 1, maxBytes);
       if (typeof outcome === 'object') return outcome;
       if (outcome === 'load') await this.#load();
       else await this.#wait(outcome === 'caught_up', signal);
