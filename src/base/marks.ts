@@ -1,4 +1,5 @@
-// Reachability marks: rare branches say that they ran, so that a green simulation can prove it went where the danger is.
+// Reachability marks: rare branches say that they ran, so that a green simulation can prove it went where the danger
+// is.
 //
 // A mark costs one comparison while nobody listens. Marks stand on cold paths only and carry no data; the name is
 // `chapter.what_happened`. The idea is TigerBeetle's (src/testing/marks.zig).

@@ -4,7 +4,7 @@
 // I8.2  frames of a segment count as durable only after the last sync of the segment before it
 // I8.3  no sync is ever repeated on bytes whose sync failed (A4): the caller condemns the segment instead
 //
-// Both hold because `sync` walks the files oldest first and reports success only when it is through.
+// All hold because `sync` walks the files oldest first and reports success only when it is through.
 //
 // Next: committer-stall.ts, what happens while there is no room.
 

@@ -1,8 +1,8 @@
 // Chapter 8, third part. The pace: how far the log may run ahead of what the ledger says of it.
 //
-// The next open scans whatever lies behind the ledger's last word. So the ledger is asked to speak again after every 8 MiB,
-// and writing waits when 32 MiB are not covered: opening stays quick, whatever the speed and the durability. A ledger
-// that cannot be published holds nothing up: that costs time at the next open, and nothing now.
+// The next open scans whatever lies behind the ledger's last word. So the ledger is asked to speak again after every
+// 8 MiB, and writing waits when 32 MiB are not covered: opening stays quick, whatever the speed and the durability. A
+// ledger that cannot be published holds nothing up: that costs time at the next open, and nothing now.
 //
 // Next: committer.ts.
 

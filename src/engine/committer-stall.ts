@@ -37,8 +37,8 @@ export class Stall {
   }
 
   /**
-   * Runs `task`; as long as it finds no room (`full`), waits and runs it again. Any other rejection is passed on, and so
-   * is the last one once `mayGoOn` says no. `changed` is called when the stall begins.
+   * Runs `task`; as long as it finds no room (`full`), waits and runs it again. Any other rejection is passed on, and
+   * so is the last one once `mayGoOn` says no. `changed` is called when the stall begins.
    */
   async run(task: () => Promise<void>, mayGoOn: () => boolean, changed: () => void): Promise<void> {
     for (;;) {

@@ -1,7 +1,8 @@
 // Chapter 8. The committer carries frames from memory to the disk: group commit.
 //
-// Two things are under way at most, one write and one sync. While they run, records gather; when they are done, whatever
-// gathered is the next group. A lone appender therefore never waits for company, and a thousand share one sync.
+// Two things are under way at most, one write and one sync. While they run, records gather; when they are done,
+// whatever gathered is the next group. A lone appender therefore never waits for company, and a thousand share one
+// sync.
 //
 //   idle      --somebody waits, end of the tick-->   close the open frame, write
 //   any       --a slot is full-->                    write it

@@ -312,8 +312,8 @@ export class Core {
     };
   }
 
-  // I5.6. With `sync` nothing unsynced is ever handed out. Otherwise a cursor may be ahead of what is durable, and in `os`
-  // and `memory` the publish is what makes the log durable at all.
+  // I5.6. With `sync` nothing unsynced is ever handed out. Otherwise a cursor may be ahead of what is durable, and in
+  // `os` and `memory` the publish is what makes the log durable at all.
   async #syncFor(cursors: readonly LedgerCursor[]): Promise<void> {
     const { durability } = this.limits;
     const state = this.committer.state.kind;

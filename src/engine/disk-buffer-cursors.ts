@@ -70,7 +70,9 @@ export class CursorSet implements CursorHost {
     if (this.#cursors.size >= cursorsMax) {
       throw new UsageError({
         code: 'SPILLWAY_USAGE_CURSOR',
-        message: `Cannot add the cursor ${name}: this buffer has ${cursorsMax} cursors, the most there can be. Remove one first`,
+        message:
+          `Cannot add the cursor ${name}: this buffer has ${cursorsMax} cursors, the most there can be. ` +
+          'Remove one first',
       });
     }
     const reader = new LogReader(this.#context, position);

@@ -1,8 +1,8 @@
 // Chapter 13, first part. The buffer's directory: created durably, resolved once, refused when it is not safe.
 //
-// Its ancestors may be links, mounts, owned by others or group-writable: volumes are. The directory itself and the files
-// in it may be neither symbolic links nor writable by the world, for whoever can write there could make us overwrite
-// what is not ours.
+// Its ancestors may be links, mounts, owned by others or group-writable: volumes are. The directory itself and the
+// files in it may be neither symbolic links nor writable by the world, for whoever can write there could make us
+// overwrite what is not ours.
 //
 // Next: disk-buffer-cursors.ts.
 
@@ -24,7 +24,9 @@ export async function prepareDirectory(fileSystem: FileSystem, path: string): Pr
   return await fileSystem.resolve(trimmed);
 }
 
-/** The directory's entries. Rejects with StorageError `unsafe` when one of our own files is a link or world-writable. */
+/**
+ * The directory's entries. Rejects with StorageError `unsafe` when one of our own files is a link or world-writable.
+ */
 export async function listDirectory(fileSystem: FileSystem, directory: string): Promise<readonly DirectoryEntry[]> {
   const entries = await fileSystem.list(directory);
   for (const entry of entries) checkEntry(directory, entry);
@@ -66,6 +68,8 @@ function unsafe(path: string, found: string): StorageError {
     kind: 'unsafe',
     operation: 'open',
     path,
-    message: `Cannot use ${path} for a buffer: ${found}. Nothing was changed; choose a directory of its own (mode 0700, files 0600)`,
+    message:
+      `Cannot use ${path} for a buffer: ${found}. Nothing was changed; choose a directory of its own ` +
+      '(mode 0700, files 0600)',
   });
 }

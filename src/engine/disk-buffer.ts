@@ -62,9 +62,9 @@ export class DiskBuffer implements AsyncDisposable {
    * Opens or creates the buffer in `options.path`. Whatever bytes are there, it starts with every undamaged record.
    *
    * Rejects with UsageError for an option out of range; with StorageError `locked` when another process holds the
-   * directory, `denied` when access is refused, `unsafe` when the directory or a file in it is a link or writable by the
-   * world, `lock_foreign` when `lock` holds foreign bytes, `full` when a first open finds no space; with FormatError when
-   * a newer version wrote the ledger. Nothing is changed on disk then.
+   * directory, `denied` when access is refused, `unsafe` when the directory or a file in it is a link or writable by
+   * the world, `lock_foreign` when `lock` holds foreign bytes, `full` when a first open finds no space; with
+   * FormatError when a newer version wrote the ledger. Nothing is changed on disk then.
    */
   static async open(options: DiskBufferOptions): Promise<DiskBuffer> {
     const limits = resolveLimits(options);
@@ -101,9 +101,9 @@ export class DiskBuffer implements AsyncDisposable {
   }
 
   /**
-   * Appends without waiting and without a promise. `accepted` means copied: the promise of the buffer's durability holds
-   * from the next `commit`. Throws UsageError when the buffer is closed or the record is malformed, the first cause when
-   * it has failed.
+   * Appends without waiting and without a promise. `accepted` means copied: the promise of the buffer's durability
+   * holds from the next `commit`. Throws UsageError when the buffer is closed or the record is malformed, the first
+   * cause when it has failed.
    */
   tryAppend(payload: Uint8Array, { events = 1, metadata = 0 }: AppendOptions = {}): TryAppendResult {
     return this.#core.writer.tryAppend(payload, events, metadata);
@@ -118,8 +118,8 @@ export class DiskBuffer implements AsyncDisposable {
    * Appends a record and resolves when the promise of the buffer's durability holds for it. The payload must not change
    * until then. While there is no room it waits, drops, makes room or rejects, as `whenFull` says.
    *
-   * Rejects with UsageError (`too_large`, malformed, closed), StorageError `full` (policy `reject`), the signal's reason,
-   * or the first cause when the buffer has failed. A record whose append was rejected may still be delivered.
+   * Rejects with UsageError (`too_large`, malformed, closed), StorageError `full` (policy `reject`), the signal's
+   * reason, or the first cause when the buffer has failed. A record whose append was rejected may still be delivered.
    */
   append(payload: Uint8Array, { signal, ...options }: AppendOptions = {}): Promise<AppendResult> {
     return this.#core.writer.append({ payload, ...options }, signal);
@@ -142,8 +142,8 @@ export class DiskBuffer implements AsyncDisposable {
   /**
    * The cursor of this name; a new one begins at the oldest record still there, or behind everything appended so far.
    * A new cursor's position is fixed by this call, and durable before its first `read` resolves. From then on it holds
-   * back what it has not acknowledged, until `removeCursor`. Throws UsageError for a bad name, one cursor too many, or a
-   * closed buffer.
+   * back what it has not acknowledged, until `removeCursor`. Throws UsageError for a bad name, one cursor too many,
+   * or a closed buffer.
    */
   cursor(name: string, { from = 'oldest' }: { readonly from?: 'oldest' | 'newest' } = {}): Cursor {
     if (this.#life.kind !== 'open') throw closedError();
@@ -239,10 +239,10 @@ export class DiskBuffer implements AsyncDisposable {
   }
 
   /**
-   * Ends the buffer: refuses appends, hands out nothing more, waits `closeTimeoutMs` for open deliveries, makes everything
-   * appended durable, publishes a clean end and gives the directory back. With `drain` it first goes on delivering until
-   * every cursor is at the end. Everything is given back even when it rejects, which it does with the cause if something
-   * appended could not be made durable.
+   * Ends the buffer: refuses appends, hands out nothing more, waits `closeTimeoutMs` for open deliveries, makes
+   * everything appended durable, publishes a clean end and gives the directory back. With `drain` it first goes on
+   * delivering until every cursor is at the end. Everything is given back even when it rejects, which it does with
+   * the cause if something appended could not be made durable.
    */
   close({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> {
     if (this.#life.kind !== 'open') return this.#life.done;

@@ -1,8 +1,8 @@
 // Chapter 2. What a buffer tells about itself while it runs: typed events for whoever observes it.
 //
-// Events are for operators, telemetry and tests; no part of the engine listens to them in order to work. A listener runs
-// synchronously and costs nothing on the hot path: nothing here is emitted per record. What a listener throws does not
-// reach the engine; it surfaces as an unhandled rejection, as any error in a callback does.
+// Events are for operators, telemetry and tests; no part of the engine listens to them in order to work. A listener
+// runs synchronously and costs nothing on the hot path: nothing here is emitted per record. What a listener throws
+// does not reach the engine; it surfaces as an unhandled rejection, as any error in a callback does.
 //
 // Next: frame.ts, the bytes.
 

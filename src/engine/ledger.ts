@@ -1,8 +1,8 @@
 // Chapter 5, second part. The ledger remembers, across a crash, where writer and cursors are.
 //
 // Two slots are written in turn: a slot is overwritten in place, a crash may garble it, and then the other one is one
-// publish older and whole. Turns change on success only: after a failed publish nobody knows what the slot holds, so the
-// same slot is written again, in full, with a higher generation, and the other one stays the safe one.
+// publish older and whole. Turns change on success only: after a failed publish nobody knows what the slot holds, so
+// the same slot is written again, in full, with a higher generation, and the other one stays the safe one.
 //
 // I5.1  generations grow with every attempt, successful or not
 // I5.2  one publish at a time
@@ -47,9 +47,9 @@ export class Ledger {
   }
 
   /**
-   * Opens the ledger of a directory; a missing one is created by the first publish. Bytes that cannot be read or decoded
-   * count as a bad slot. Rejects with StorageError when the file cannot be opened, with FormatError when a newer version
-   * wrote it.
+   * Opens the ledger of a directory; a missing one is created by the first publish. Bytes that cannot be read or
+   * decoded count as a bad slot. Rejects with StorageError when the file cannot be opened, with FormatError when a
+   * newer version wrote it.
    */
   static async open(fileSystem: FileSystem, directory: string): Promise<{ ledger: Ledger; reading: LedgerReading }> {
     const path = `${directory}/${ledgerName}`;
@@ -75,7 +75,9 @@ export class Ledger {
     return this.#settled;
   }
 
-  /** Makes `content` durable. Resolves once it is; rejects with StorageError, after which the same may be tried again. */
+  /**
+   * Makes `content` durable. Resolves once it is; rejects with StorageError, after which the same may be tried again.
+   */
   async publish(content: LedgerContent): Promise<void> {
     assert(!this.#publishing, 'I5.2: one publish at a time');
     this.#publishing = true;
@@ -142,7 +144,9 @@ async function readSlot(file: FileHandle, index: 0 | 1): Promise<ValidSlot | und
       throw new FormatError({
         code: 'SPILLWAY_FORMAT_VERSION',
         path: file.path,
-        message: `Cannot read the ledger ${file.path}: format version ${reading.formatVersion} is newer than this build. Nothing was changed; open the buffer with a newer Spillway`,
+        message:
+          `Cannot read the ledger ${file.path}: format version ${reading.formatVersion} is newer than ` +
+          'this build. Nothing was changed; open the buffer with a newer Spillway',
       });
   }
 }

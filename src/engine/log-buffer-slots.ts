@@ -2,8 +2,8 @@
 //
 //   pool --activate--> active --retire--> in flight --release--> pool
 //
-// A slot that comes back to the pool keeps its bytes until it is used again, so that readers who keep up find the tail of
-// the log in memory. The pool is used oldest first: what was written last stays readable longest.
+// A slot that comes back to the pool keeps its bytes until it is used again, so that readers who keep up find the
+// tail of the log in memory. The pool is used oldest first: what was written last stays readable longest.
 //
 // I6.1  memory is bounded: slotsMax slots, and one more for a frame that no slot can hold
 //

@@ -76,7 +76,9 @@ export class Accounts {
     this.#countedId = run.to;
   }
 
-  /** A cursor was removed: what only it had not passed, every other cursor has. `slowestBytes`: payload passed by all. */
+  /**
+   * A cursor was removed: what only it had not passed, every other cursor has. `slowestBytes`: payload passed by all.
+   */
   advanceTo(slowestId: number, slowestBytes: number): void {
     if (slowestId <= this.#countedId) return;
     add(this.#settled.acknowledged, slowestId - this.#countedId, Math.max(0, slowestBytes - this.settledBytes));

@@ -1,5 +1,5 @@
-// Chapter 11, continued. A delivery is a run of records in a consumer's hands. Each record of it is settled exactly once:
-// acknowledged, retried or rejected; the delivery as a whole, or record by record, in any order.
+// Chapter 11, continued. A delivery is a run of records in a consumer's hands. Each record of it is settled exactly
+// once: acknowledged, retried or rejected; the delivery as a whole, or record by record, in any order.
 //
 // I11.4  a record is settled at most once per delivery; a second settlement is a UsageError and changes nothing
 // I11.5  a settlement that comes after close, or after drop_oldest took the record away, does nothing

@@ -1,7 +1,7 @@
 // Chapter 11, continued. The feed turns frames into records of a delivery, within a window.
 //
-// How far a cursor may run ahead of its own acknowledgements is bounded in bytes of whole frames, because a frame's memory
-// lives as long as one of its records is held. So memory stays flat however far behind a consumer is.
+// How far a cursor may run ahead of its own acknowledgements is bounded in bytes of whole frames, because a frame's
+// memory lives as long as one of its records is held. So memory stays flat however far behind a consumer is.
 //
 // I11.9   unsettledBytes <= maxUnsettledBytes, but one frame may always be taken
 // I11.10  records are handed out for the first time in record order
@@ -34,8 +34,9 @@ export interface Fill {
   readonly records: readonly DeliveredRecord[];
   readonly firstTicket: number;
   /**
-   * Why there are no more. `limit`: the delivery is full. `load`: the disk is needed. `caught_up`: everything readable is
-   * handed out. `window`: settlements must come back first. `gap`: ids are missing here. Or a newer program is needed.
+   * Why there are no more. `limit`: the delivery is full. `load`: the disk is needed. `caught_up`: everything
+   * readable is handed out. `window`: settlements must come back first. `gap`: ids are missing here. Or a newer
+   * program is needed.
    */
   readonly end: 'limit' | 'load' | 'caught_up' | 'window' | 'gap' | FormatError;
 }

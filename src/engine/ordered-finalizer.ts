@@ -98,7 +98,9 @@ export class OrderedFinalizer {
     return true;
   }
 
-  /** Settles `count` consecutive entries; those that were settled already stay as they are. Returns how many were not. */
+  /**
+   * Settles `count` consecutive entries; those that were settled already stay as they are. Returns how many were not.
+   */
   settleRun(firstTicket: number, count: number, settlement: Settlement): number {
     assert(firstTicket + count <= this.#tail, 'tickets were given out', { firstTicket, count, tail: this.#tail });
     const code = codes.indexOf(settlement);

@@ -128,7 +128,10 @@ export class LogReader {
     }
   }
 
-  /** Does what the last `load` step asked for. Rejects with StorageError, after which the reader stands where it stood. */
+  /**
+   * Does what the last `load` step asked for. Rejects with StorageError, after which the reader stands where it
+   * stood.
+   */
   async load(): Promise<void> {
     const delayMs = this.#retryAt - this.#context.clock.monotonic();
     if (this.#tries > 0 && delayMs > 0) {
@@ -175,7 +178,7 @@ export class LogReader {
     const segment = this.#segment;
     if (frame.seal) this.#moveTo(segment + 1, segmentHeaderBytes);
     else this.#offset = offset + frame.byteLength;
-    if (frame.nextId <= this.#nextId) return undefined; // A seal, or what this cursor was told at the start to leave out.
+    if (frame.nextId <= this.#nextId) return undefined; // A seal, or what lies before this cursor's start.
     return this.#handOut(copyFrame(window.memory.bytes, at, frame, segment, offset, window.segment.epoch));
   }
 
@@ -369,7 +372,9 @@ export class LogReader {
         path: segment.path,
         offset: from,
         byteLength: to - from,
-        message: `Bytes ${from} to ${to} of ${segment.path} are not the frames that were written there. Reading goes on behind them; the bytes are kept in quarantine if there is room`,
+        message:
+          `Bytes ${from} to ${to} of ${segment.path} are not the frames that were written there. ` +
+          'Reading goes on behind them; the bytes are kept in quarantine if there is room',
       }),
     );
   }

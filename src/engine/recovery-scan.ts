@@ -1,4 +1,5 @@
-// Chapter 12, continued. The scan reads what lies beyond the ledger's hint, frame by frame, and finds where the log ends.
+// Chapter 12, continued. The scan reads what lies beyond the ledger's hint, frame by frame, and finds where the log
+// ends.
 //
 // I12.1  the scan reads nothing before the hint: its cost does not depend on the backlog
 // I12.2  a gap in ids at or below the highest id known durable is damage; above it, nobody was promised those ids
@@ -133,7 +134,9 @@ async function scanFrames(
   }
 }
 
-/** The id at which a following segment begins: frames at or above it in this one were given up by an earlier recovery. */
+/**
+ * The id at which a following segment begins: frames at or above it in this one were given up by an earlier recovery.
+ */
 async function firstIdBehind(catalog: SegmentCatalog, segment: Segment): Promise<number> {
   const next = catalog.after(segment.number);
   if (next === undefined) return Number.POSITIVE_INFINITY;
@@ -208,10 +211,10 @@ function certainId(state: ScanState, firstId: number): void {
 }
 
 /**
- * Bytes at the end of the log that cannot be read may hide records that were accepted. If their ids were given again and
- * the bytes came back, two records would claim one place and one of them would be stepped over. So one id per hidden
- * byte is skipped: more than records of ordinary event counts can use up. They count as unconfirmed if they never
- * show up.
+ * Bytes at the end of the log that cannot be read may hide records that were accepted. If their ids were given again
+ * and the bytes came back, two records would claim one place and one of them would be stepped over. So one id per
+ * hidden byte is skipped: more than records of ordinary event counts can use up. They count as unconfirmed if they
+ * never show up.
  */
 function skipHiddenIds(state: ScanState): void {
   if (state.hiddenBytes === 0) return;
@@ -225,6 +228,8 @@ function damagedFrames(path: string, from: number, to: number): DamageError {
     path,
     offset: from,
     byteLength: to - from,
-    message: `Bytes ${from} to ${to} of ${path} are not the frames that were written there; the frames around them are whole. The bytes are kept in quarantine if there is room`,
+    message:
+      `Bytes ${from} to ${to} of ${path} are not the frames that were written there; the frames around ` +
+      'them are whole. The bytes are kept in quarantine if there is room',
   });
 }

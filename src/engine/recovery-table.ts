@@ -29,8 +29,8 @@ export interface Row {
   readonly letter: string;
   readonly applies: (situation: Situation) => boolean;
   /**
-   * `leave`: not touched and not confirmed. `keep`: frames beyond the hint are confirmed (written again and synced), the
-   * file stays as it is. `cut`: confirmed, and cut behind the last frame. `remove`: the file goes.
+   * `leave`: not touched and not confirmed. `keep`: frames beyond the hint are confirmed (written again and synced),
+   * the file stays as it is. `cut`: confirmed, and cut behind the last frame. `remove`: the file goes.
    */
   readonly action: Action;
   readonly why: string;

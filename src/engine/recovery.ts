@@ -9,8 +9,8 @@
 //   7. repairs    copies aside, cuts, removals                   (recovery-repairs.ts)
 //   8. confirm    what was scanned is written again and synced   (recovery-repairs.ts)
 //
-// Steps 1 to 5 change nothing on disk. Step 6 comes before the first change, so that a crash in 7 or 8 is seen as what it
-// is. Writing begins after 8, in a new segment; reading need not wait.
+// Steps 1 to 5 change nothing on disk. Step 6 comes before the first change, so that a crash in 7 or 8 is seen as
+// what it is. Writing begins after 8, in a new segment; reading need not wait.
 //
 // I12.4  the cost is one listing, the headers at and behind the hint, and the scan behind it
 // I12.5  an epoch is higher than any that was ever used for a record

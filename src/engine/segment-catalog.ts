@@ -245,7 +245,9 @@ export function newerFormat(path: string): FormatError {
   return new FormatError({
     code: 'SPILLWAY_FORMAT_FEATURE',
     path,
-    message: `Cannot read ${path}: it was written with a version or feature this build does not know. It is kept as it is; open the buffer with a newer Spillway`,
+    message:
+      `Cannot read ${path}: it was written with a version or feature this build does not know. It is ` +
+      'kept as it is; open the buffer with a newer Spillway',
   });
 }
 

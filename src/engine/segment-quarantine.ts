@@ -1,4 +1,5 @@
-// Chapter 4, last part. The quarantine: copies of damaged bytes, kept as evidence before anything is cut or stepped over.
+// Chapter 4, last part. The quarantine: copies of damaged bytes, kept as evidence before anything is cut or stepped
+// over.
 //
 // Best effort by design: evidence is worth much, but never as much as room for new records. A copy is made once per
 // place, within its own budget and within maxBytes; when it cannot be made the damage is reported all the same.

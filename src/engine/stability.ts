@@ -4,8 +4,8 @@
 //
 //   reserved >= submitted >= written >= durable
 //
-// Each only grows, and each can be awaited. Whoever waits joins a group: everybody whose record goes into the same write
-// shares one promise, so that a thousand waiters cost one promise and one pass.
+// Each only grows, and each can be awaited. Whoever waits joins a group: everybody whose record goes into the same
+// write shares one promise, so that a thousand waiters cost one promise and one pass.
 //
 // I7.1  a frontier never moves back (S27, L29)
 // I7.2  reserved >= submitted >= written >= durable

@@ -47,6 +47,8 @@ export function checkRecord(payload: Uint8Array, events: number, metadata: numbe
   if (eventsFit && metadata >>> 0 === metadata && payload instanceof Uint8Array) return;
   throw new UsageError({
     code: 'SPILLWAY_USAGE_RECORD',
-    message: `Cannot append a record with payload ${typeof payload}, events ${events}, metadata ${metadata}: expected a Uint8Array, 1 .. ${eventsPerRecordMax} events and a metadata of 0 .. 2^32 - 1`,
+    message:
+      `Cannot append a record with payload ${typeof payload}, events ${events}, metadata ${metadata}: ` +
+      `expected a Uint8Array, 1 .. ${eventsPerRecordMax} events and a metadata of 0 .. 2^32 - 1`,
   });
 }

@@ -1,10 +1,11 @@
 // Chapter 9. The writer decides who may append, gives ids by event count, and rolls from segment to segment.
 //
-// Everything here is synchronous: between the check that a record fits and its copy into memory nothing else can run, so
-// that no two records can be promised the same room and no id is given twice. Only what happens before (waiting for
+// Everything here is synchronous: between the check that a record fits and its copy into memory nothing else can run,
+// so that no two records can be promised the same room and no id is given twice. Only what happens before (waiting for
 // room) and after (waiting for the disk) takes time.
 //
-// I9.4  a record's id is the id of its first event; the next id is id + events; a refused record consumes none (V11, V22)
+// I9.4  a record's id is the id of its first event; the next id is id + events; a refused record consumes none (V11,
+//       V22)
 // I9.5  appends that wait are admitted in the order in which they were called
 // I9.6  a frame never spans segments, and a roll happens before the group that needs it is formed (S33, C7)
 //
@@ -362,19 +363,25 @@ export class Writer {
     const found =
       reason === 'disk_full'
         ? 'the disk has no room and memory is used up'
-        : `${this.#space.usedBytes} bytes are used of the ${this.#limits.admissionBytes} that maxBytes ${this.#limits.maxBytes} leaves for records`;
+        : `${this.#space.usedBytes} bytes are used of the ${this.#limits.admissionBytes} that maxBytes ` +
+          `${this.#limits.maxBytes} leaves for records`;
     return new StorageError({
       kind: 'full',
       operation: 'append',
       path: '',
-      message: `Cannot append (${reason}): ${found}. The record was not stored; append it again when consumers have acknowledged more`,
+      message:
+        `Cannot append (${reason}): ${found}. The record was not stored; append it again when consumers ` +
+        'have acknowledged more',
     });
   }
 
   #tooLarge(bodyBytes: number): UsageError {
     return new UsageError({
       code: 'SPILLWAY_USAGE_TOO_LARGE',
-      message: `Cannot append ${bodyBytes} bytes (headers included): this buffer takes at most ${this.#limits.maxRecordBytes} bytes, ${recordsPerFrameMax} records and ${eventsPerFrameMax} events at once. Raise segmentBytes or split the record`,
+      message:
+        `Cannot append ${bodyBytes} bytes (headers included): this buffer takes at most ` +
+        `${this.#limits.maxRecordBytes} bytes, ${recordsPerFrameMax} records and ${eventsPerFrameMax} ` +
+        'events at once. Raise segmentBytes or split the record',
     });
   }
 }
