@@ -12,7 +12,8 @@ import type { FormatError } from '../base/errors.ts';
 import { createRecordTable, decodeRecords, frameHeaderBytes, type RecordTable } from './frame.ts';
 import type { OrderedFinalizer, Settlement } from './ordered-finalizer.ts';
 import { DeliveredRecord } from './ordered-finalizer-delivery.ts';
-import type { FrameCopy, LogReader, ReadStart } from './reader.ts';
+import type { LogReader, ReadStart } from './reader.ts';
+import type { FrameCopy } from './reader-file.ts';
 
 /** A frame of which records have been handed out and not all are released. */
 interface HeldFrame {

@@ -16,34 +16,24 @@
 //
 // Next: ordered-finalizer.ts, what becomes of what was handed out.
 
-import { assert } from '../base/assert.ts';
 import { DamageError, type FormatError, isStorageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import { alignDown } from '../base/units.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { FileHandle, FileSystem } from '../platform/file-system.ts';
+import type { FileSystem } from '../platform/file-system.ts';
 import type { EventHub, LogPosition } from './events.ts';
-import { type Frame, frameAlignment, readOwnFrame } from './frame.ts';
+import { frameAlignment, readOwnFrame } from './frame.ts';
 import type { LogBuffer } from './log-buffer.ts';
 import type { TailWindow } from './log-buffer-slots.ts';
+import { copyFrame, endIdOf, type FrameCopy, type OpenFile, walkOf } from './reader-file.ts';
 import { newerFormat, type Segment, type SegmentCatalog } from './segment-catalog.ts';
 import { segmentHeaderBytes } from './segment-header.ts';
 import type { Quarantine } from './segment-quarantine.ts';
-import { SegmentWalk, type WalkStep } from './segment-walk.ts';
+import type { WalkStep } from './segment-walk.ts';
 
 /** Tries before blocks that cannot be read count as damage, and the wait before the second of them. */
 const readTriesMax = 3;
 const retryMsFirst = 100;
-
-/** A frame in memory of its own. */
-export interface FrameCopy {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly frame: Frame;
-  readonly segment: number;
-  readonly offset: number;
-  readonly epoch: number;
-}
 
 export type ReadStep =
   | { readonly kind: 'frame'; readonly copy: FrameCopy }
@@ -75,17 +65,6 @@ export interface ReadContext {
   readonly readableId: () => number;
   /** Where the written part of the log ends. */
   readonly written: () => LogPosition;
-}
-
-/** The file being read. */
-interface OpenFile {
-  readonly segment: Segment;
-  readonly file: FileHandle;
-  walk: SegmentWalk;
-  /** How far the walk looks: the file may have grown since. */
-  end: number;
-  /** The id at which this segment ends because the next one begins there (I10.3). */
-  readonly endId: number;
 }
 
 const load: ReadStep = { kind: 'load' };
@@ -378,33 +357,4 @@ export class LogReader {
       }),
     );
   }
-}
-
-function walkOf(
-  segment: Segment,
-  file: FileHandle,
-  from: number,
-  end: number,
-  unreadable: 'reject' | 'damage',
-): SegmentWalk {
-  const header = segment.header;
-  assert(header !== undefined, 'a segment that is walked has a header', { segment: segment.number });
-  return new SegmentWalk({ file, marker: header.salt, alignment: header.alignment, from, end, unreadable });
-}
-
-function endIdOf(segment: Segment, next: Segment | undefined): number {
-  if (!segment.complete || next?.header === undefined) return Number.POSITIVE_INFINITY;
-  return next.header.firstId === 0 ? Number.POSITIVE_INFINITY : next.header.firstId;
-}
-
-function copyFrame(
-  bytes: Uint8Array,
-  start: number,
-  frame: Frame,
-  segment: number,
-  offset: number,
-  epoch: number,
-): FrameCopy {
-  const copy = bytes.slice(start, start + frame.byteLength);
-  return { bytes: copy, view: new DataView(copy.buffer), frame, segment, offset, epoch };
 }
