@@ -1,0 +1,88 @@
+// What a benchmark of the disk buffer is asked for on the command line, and how much work follows from it.
+import { tmpdir } from 'node:os';
+import { parseArgs } from 'node:util';
+import { GiB, KiB, MiB } from '../../src/base/units.ts';
+
+export const parts = ['append', 'commit', 'cycle', 'open', 'memory'] as const;
+export type Part = (typeof parts)[number];
+
+export type BenchOptions = {
+  /** Where the scratch directory is made; it decides which disk is measured. */
+  readonly directory: string;
+  readonly parts: readonly Part[];
+  /** Whether docs/benchmarks.md is written anew. */
+  readonly write: boolean;
+  readonly smoke: boolean;
+  /** How often everything is measured; the best counts. */
+  readonly repetitions: number;
+  readonly work: Work;
+};
+
+/** Amounts of work. Smoke is the least that still runs every line. */
+export type Work = {
+  readonly calibrationBytes: number;
+  readonly calibrationMs: number;
+  readonly calibrationRounds: number;
+  readonly appendBursts: number;
+  readonly commitMs: number;
+  readonly cycleBytes: number;
+  readonly cycleRecordsMax: number;
+  readonly backlogBytes: number;
+  readonly loadMs: number;
+  readonly memoryBacklogBytes: number;
+};
+
+const full: Work = {
+  calibrationBytes: 32 * MiB,
+  calibrationMs: 100,
+  calibrationRounds: 5_000_000,
+  appendBursts: 200,
+  commitMs: 1_000,
+  cycleBytes: 192 * MiB,
+  cycleRecordsMax: 1_500_000,
+  backlogBytes: 4.25 * GiB,
+  loadMs: 500,
+  memoryBacklogBytes: 3 * GiB,
+};
+
+const smoke: Work = {
+  calibrationBytes: 256 * KiB,
+  calibrationMs: 1,
+  calibrationRounds: 100_000,
+  appendBursts: 1,
+  commitMs: 1,
+  cycleBytes: 256 * KiB,
+  cycleRecordsMax: 200,
+  backlogBytes: 1 * MiB,
+  loadMs: 1,
+  memoryBacklogBytes: 1 * MiB,
+};
+
+/** What to vary: all of it, or in a smoke run the first, because one of each kind runs every line. */
+export function varied<Value>({ smoke }: BenchOptions, values: readonly Value[]): readonly Value[] {
+  return smoke ? values.slice(0, 1) : values;
+}
+
+/** Throws with one line about what was wrong. */
+export function parseBenchOptions(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      smoke: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
+      dir: { type: 'string', default: tmpdir() },
+      only: { type: 'string', default: parts.join() },
+      repeat: { type: 'string' },
+    },
+  });
+  const chosen = parts.filter((part) => values.only.split(',').includes(part));
+  if (chosen.length === 0) throw new Error(`--only takes some of ${parts.join()}, found ${values.only}`);
+  if (values.write && (values.smoke || chosen.length < parts.length)) {
+    throw new Error('--write wants all parts at full size: a page with holes in it would be believed');
+  }
+  const repetitions = Number(values.repeat ?? (values.smoke ? 1 : 5));
+  if (!Number.isInteger(repetitions) || repetitions < 1)
+    throw new Error(`--repeat takes 1 or more, found ${values.repeat}`);
+  const work = values.smoke ? smoke : full;
+  return { directory: values.dir, parts: chosen, write: values.write, smoke: values.smoke, repetitions, work };
+}

@@ -1,0 +1,48 @@
+// Figures as tables: aligned on a terminal, Markdown in docs/benchmarks.md. A section is made once and shown twice.
+import type { Calibration } from './calibration.ts';
+
+export type Section = {
+  readonly title: string;
+  /** How it was measured, in whole sentences. */
+  readonly notes: readonly string[];
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+};
+
+export const calibrationHeader: readonly string[] = ['CPU loop M/s', 'raw write MB/s', 'raw fdatasync/s'];
+
+export function calibrationCells({ cpuRounds, rawWrite, rawSyncs }: Calibration): readonly string[] {
+  return [figure(cpuRounds), figure(rawWrite), figure(rawSyncs)];
+}
+
+/** Three significant digits or whole numbers, grouped: more would be noise. */
+export function figure(value: number): string {
+  if (!Number.isFinite(value)) return '-';
+  if (value >= 100) return Math.round(value).toLocaleString('en-US');
+  return value.toPrecision(3);
+}
+
+function aligned({ header, rows }: Section): readonly (readonly string[])[] {
+  const lines = [header, ...rows];
+  const widths = header.map((_title, column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
+  return lines.map((cells) =>
+    widths.map((width, column) => {
+      const cell = cells[column] ?? '';
+      return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+    }),
+  );
+}
+
+export function forTerminal(section: Section): string {
+  const lines = aligned(section).map((cells) => `  ${cells.join('  ')}`.trimEnd());
+  return [`\n${section.title}`, ...lines].join('\n');
+}
+
+export function forMarkdown(section: Section): string {
+  const [header = [], ...rows] = aligned(section);
+  const rule = header.map((cell, column) =>
+    column === 0 ? '-'.repeat(cell.length) : `${'-'.repeat(cell.length - 1)}:`,
+  );
+  const lines = [header, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  return [`## ${section.title}`, '', ...section.notes.flatMap((note) => [note, '']), ...lines].join('\n');
+}
