@@ -78,8 +78,7 @@ export class Committer {
   #lingerTimer: Timer | undefined;
   #intervalTimer: Timer | undefined;
   #idle: (() => void)[] = [];
-  #writeCount = 0;
-  #syncCount = 0;
+  readonly #counts = { writes: 0, syncs: 0 };
 
   constructor(options: {
     readonly limits: Limits;
@@ -127,7 +126,7 @@ export class Committer {
   }
 
   get counts(): { readonly writes: number; readonly syncs: number } {
-    return { writes: this.#writeCount, syncs: this.#syncCount };
+    return this.#counts;
   }
 
   /** Everything below this id may be handed to consumers. */
@@ -301,7 +300,7 @@ export class Committer {
     try {
       await this.#withRoom(() => this.#files.write(job));
       if (this.#state.kind === 'failed') return;
-      this.#writeCount += 1;
+      this.#counts.writes += 1;
       this.#pace.wrote(job.bytes.length);
       this.#written = job.end;
       this.#stability.advanceWritten(job.end.nextId);
@@ -353,7 +352,7 @@ export class Committer {
     this.#intervalTimer = undefined;
     try {
       await this.#files.sync();
-      this.#syncCount += 1;
+      this.#counts.syncs += 1;
       if (this.#state.kind !== 'failed') this.#advanceDurable(captured, capturedBytes);
       if (this.#limits.durability === 'interval' && this.#written !== captured) this.#armInterval();
     } catch (cause) {

@@ -4,7 +4,7 @@
 //   files or memory -> reader -> cursor -> delivery               and back: finalizer -> accounts
 //   cursors, frontiers -> publisher -> ledger -> reclaimer        room comes back -> writer
 //
-// Next: disk-buffer.ts, what a user sees of it.
+// Next: disk-buffer-stats.ts.
 
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../platform/clock.ts';

@@ -6,7 +6,7 @@
 // I13.2  the segment being filled is never freed, nor one that only a newer program can judge, nor a stranger
 // I13.3  freeing needs no space
 //
-// Next: disk-buffer-stats.ts.
+// Next: disk-buffer-core.ts.
 
 import { isStorageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';

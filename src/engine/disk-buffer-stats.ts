@@ -1,10 +1,13 @@
 // Chapter 13, continued. What a buffer says of itself when asked: numbers that are computed when somebody looks.
 //
-// Next: disk-buffer-core.ts.
+// Next: disk-buffer.ts, what a user sees.
 
+import { assert } from '../base/assert.ts';
+import type { Core } from './disk-buffer-core.ts';
 import type { Amount, LedgerTotals } from './ledger-slot.ts';
 import type { Durability, WhenFull } from './limits.ts';
 import type { SettlementCounters } from './ordered-finalizer-accounts.ts';
+import type { Cursor, CursorPosition } from './ordered-finalizer-cursor.ts';
 
 export interface CursorStats {
   readonly name: string;
@@ -61,4 +64,79 @@ export interface BufferStats {
   /** Appends that wait for room. */
   readonly waitingAppends: number;
   readonly cursors: readonly CursorStats[];
+}
+
+/** Everything is computed from what is there. */
+export function statsOf(core: Core, state: BufferStats['state']): BufferStats {
+  const { committer, stability, space, log, limits } = core;
+  const now = committer.state;
+  return {
+    state,
+    failure: now.kind === 'failed' || now.kind === 'stalled' ? now.cause : undefined,
+    uuid: core.uuid,
+    epoch: core.epoch,
+    durability: limits.durability,
+    whenFull: limits.whenFull,
+    backlog: backlogOf(core, core.cursors.slowest.position),
+    totals: core.accounts.totals({ events: log.nextId - 1, bytes: log.payloadBytes }),
+    disk: {
+      usedBytes: space.diskBytes,
+      maxBytes: limits.maxBytes,
+      headroomBytes: Math.max(0, space.headroom),
+      quarantineBytes: core.quarantine.byteLength,
+      segments: core.catalog.segments.length,
+    },
+    frontiers: {
+      reserved: stability.reserved,
+      submitted: stability.submitted.value,
+      written: stability.written.value,
+      durable: stability.durable.value,
+    },
+    work: { ...committer.counts, publishes: core.publishes },
+    waitingAppends: core.writer.waiting,
+    cursors: core.cursors.all.map((cursor) => cursorStats(core, cursor)),
+  };
+}
+
+/** Checks what is counted against what is there. Throws InvariantViolation where the two differ. */
+export function recount(core: Core): void {
+  const { accounts, cursors, stability, space, limits } = core;
+  const { settledEvents, countedId } = accounts;
+  assert(settledEvents === countedId - 1, 'I11.6: every event below the counted id is counted once', {
+    settledEvents,
+    countedId,
+  });
+  const slowestId = cursors.slowest.nextId;
+  assert(countedId >= slowestId, 'I11.7: the slowest cursor is counted', { countedId, slowestId });
+  const { reserved } = stability;
+  const [submitted, written, durable] = [stability.submitted.value, stability.written.value, stability.durable.value];
+  const ordered = reserved >= submitted && submitted >= written && written >= durable;
+  assert(ordered, 'I7.2: frontiers are ordered', { reserved, submitted, written, durable });
+  for (const { name, nextId, unreadId } of cursors.all) {
+    const details = { name, nextId, unreadId, reserved };
+    assert(nextId <= unreadId && unreadId <= reserved, 'I10.2: a cursor is not ahead of the log', details);
+  }
+  const { diskBytes, headroom } = space;
+  const within = diskBytes <= limits.maxBytes || headroom <= 0;
+  assert(within, 'I9.2: the directory stays within maxBytes', { diskBytes, maxBytes: limits.maxBytes });
+}
+
+function cursorStats(core: Core, cursor: Cursor): CursorStats {
+  return {
+    name: cursor.name,
+    required: core.cursors.isRequired(cursor.name),
+    nextId: cursor.nextId,
+    backlog: backlogOf(core, cursor.position),
+    unsettledRecords: cursor.unsettledRecords,
+    unsettledBytes: cursor.unsettledBytes,
+    openDeliveries: cursor.openDeliveries,
+    retriedRecords: cursor.retried,
+    sinceOpen: structuredClone(cursor.counters),
+  };
+}
+
+/** Events by ids, which are certain; payload bytes by what was counted, never below zero. */
+function backlogOf(core: Core, position: CursorPosition): Amount {
+  const events = core.log.nextId - position.nextId;
+  return { events, bytes: events === 0 ? 0 : Math.max(0, core.log.payloadBytes - position.payloadBytes) };
 }

@@ -5,7 +5,6 @@
 //
 // This is the last chapter. What stands on it: stage/, sdk/ and pipeline/ know buffers by the contract of this class.
 
-import { assert } from '../base/assert.ts';
 import { StorageError, UsageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import { acquireDirectoryLock, type DirectoryLock } from '../platform/directory-lock.ts';
@@ -13,12 +12,11 @@ import type { FileSystem } from '../platform/file-system.ts';
 import { assertSupportedPlatform, nodePlatform } from '../platform/node-platform.ts';
 import { Core } from './disk-buffer-core.ts';
 import { listDirectory, prepareDirectory } from './disk-buffer-directory.ts';
-import type { BufferStats, CursorStats } from './disk-buffer-stats.ts';
+import { type BufferStats, recount, statsOf } from './disk-buffer-stats.ts';
 import { EventHub, type EventSource } from './events.ts';
 import { Ledger, type LedgerReading } from './ledger.ts';
-import type { Amount } from './ledger-slot.ts';
 import { checkCursorName, type DiskBufferOptions, resolveLimits } from './limits.ts';
-import type { Cursor, CursorPosition } from './ordered-finalizer-cursor.ts';
+import type { Cursor } from './ordered-finalizer-cursor.ts';
 import { recover } from './recovery.ts';
 import type { AppendResult, TryAppendResult } from './writer.ts';
 import { closedError, type RecordInput } from './writer-records.ts';
@@ -175,67 +173,13 @@ export class DiskBuffer implements AsyncDisposable {
 
   /** Numbers about the buffer, computed now. */
   stats(): BufferStats {
-    const core = this.#core;
-    const { committer, stability, space, log } = core;
-    const state = committer.state;
-    const slowest = core.cursors.slowest.position;
-    return {
-      state: this.#life.kind === 'open' ? state.kind : this.#life.kind,
-      failure: state.kind === 'failed' || state.kind === 'stalled' ? state.cause : undefined,
-      uuid: core.uuid,
-      epoch: core.epoch,
-      durability: core.limits.durability,
-      whenFull: core.limits.whenFull,
-      backlog: backlogOf(core, slowest),
-      totals: core.accounts.totals({ events: log.nextId - 1, bytes: log.payloadBytes }),
-      disk: {
-        usedBytes: space.diskBytes,
-        maxBytes: core.limits.maxBytes,
-        headroomBytes: Math.max(0, space.headroom),
-        quarantineBytes: core.quarantine.byteLength,
-        segments: core.catalog.segments.length,
-      },
-      frontiers: {
-        reserved: stability.reserved,
-        submitted: stability.submitted.value,
-        written: stability.written.value,
-        durable: stability.durable.value,
-      },
-      work: { ...committer.counts, publishes: core.publishes },
-      waitingAppends: core.writer.waiting,
-      cursors: core.cursors.all.map((cursor) => cursorStats(core, cursor)),
-    };
+    const { kind } = this.#life;
+    return statsOf(this.#core, kind === 'open' ? this.#core.committer.state.kind : kind);
   }
 
   /** Checks what is counted against what is there. For tests: throws InvariantViolation where the two differ. */
   recount(): void {
-    const { accounts, cursors, stability, space, limits } = this.#core;
-    const { reserved, submitted, written, durable } = stability;
-    assert(
-      accounts.settledEvents === accounts.countedId - 1,
-      'I11.6: every event below the counted id is counted once',
-      {
-        settledEvents: accounts.settledEvents,
-        countedId: accounts.countedId,
-      },
-    );
-    const slowestId = cursors.slowest.nextId;
-    assert(accounts.countedId >= slowestId, 'I11.7: the slowest cursor is counted', {
-      countedId: accounts.countedId,
-      slowestId,
-    });
-    const ordered = reserved >= submitted.value && submitted.value >= written.value && written.value >= durable.value;
-    assert(ordered, 'I7.2: frontiers are ordered', { reserved, submitted: submitted.value, written: written.value });
-    for (const cursor of cursors.all) {
-      assert(cursor.nextId <= cursor.unreadId && cursor.unreadId <= reserved, 'I10.2: a cursor is not ahead', {
-        nextId: cursor.nextId,
-        unreadId: cursor.unreadId,
-        reserved,
-      });
-    }
-    assert(space.diskBytes <= limits.maxBytes || space.headroom <= 0, 'I9.2: the directory stays within maxBytes', {
-      diskBytes: space.diskBytes,
-    });
+    recount(this.#core);
   }
 
   /**
@@ -380,24 +324,4 @@ function checkedPath(path: unknown): string {
     code: 'SPILLWAY_USAGE_OPTION',
     message: `Cannot open a buffer with path = ${JSON.stringify(path)}: expected the path of a directory of its own`,
   });
-}
-
-function cursorStats(core: Core, cursor: Cursor): CursorStats {
-  return {
-    name: cursor.name,
-    required: core.cursors.isRequired(cursor.name),
-    nextId: cursor.nextId,
-    backlog: backlogOf(core, cursor.position),
-    unsettledRecords: cursor.unsettledRecords,
-    unsettledBytes: cursor.unsettledBytes,
-    openDeliveries: cursor.openDeliveries,
-    retriedRecords: cursor.retried,
-    sinceOpen: structuredClone(cursor.counters),
-  };
-}
-
-/** Events by ids, which are certain; payload bytes by what was counted, never below zero. */
-function backlogOf(core: Core, position: CursorPosition): Amount {
-  const events = core.log.nextId - position.nextId;
-  return { events, bytes: events === 0 ? 0 : Math.max(0, core.log.payloadBytes - position.payloadBytes) };
 }
