@@ -48,10 +48,9 @@ async function makeDirectories(fileSystem: FileSystem, path: string): Promise<vo
 
 function checkEntry(directory: string, entry: DirectoryEntry): void {
   const expected = entry.name === quarantineName ? 'directory' : 'file';
-  const ours =
-    ['lock', 'holder', ledgerName, quarantineName].includes(entry.name) ||
-    parseSegmentFileName(entry.name) !== undefined;
-  if (!ours) return;
+  // A directory named like a segment is foreign: nothing is ever written to it. A link would be followed.
+  const isSegment = parseSegmentFileName(entry.name) !== undefined && entry.kind !== 'directory';
+  if (!isSegment && !['lock', 'holder', ledgerName, quarantineName].includes(entry.name)) return;
   const path = `${directory}/${entry.name}`;
   if (entry.kind !== expected) throw unsafe(path, `it is a ${entry.kind}, expected a ${expected}`);
   if (entry.worldWritable) throw unsafe(path, 'everybody may write to it');

@@ -47,8 +47,8 @@ export class DiskBuffer implements AsyncDisposable {
   readonly #holdings: Holdings;
   #life: Life = { kind: 'open' };
   #progressed: (() => void) | undefined;
-  /** Whether the last run's leavings are being confirmed and appends are allowed. */
-  #writable = false;
+  /** The last run's leavings are being confirmed and appends are allowed; undefined before that. */
+  #confirming: Promise<void> | undefined;
 
   private constructor(holdings: Holdings) {
     this.#holdings = holdings;
@@ -203,27 +203,31 @@ export class DiskBuffer implements AsyncDisposable {
 
   /** Epoch, `clean: false` and cursors become durable, then what was found is repaired and confirmed. */
   async #begin(reading: LedgerReading, directory: string, fresh: boolean): Promise<void> {
-    const core = this.#core;
-    const published = await core.publisher.attempt();
-    if (!published && fresh) {
-      await core.publisher.stop(closedError());
+    const { publisher, committer } = this.#core;
+    let missing = Math.max(1, 2 - reading.validSlots); // Both slots hold before the first append is accepted.
+    while (missing > 0 && (await publisher.attempt())) missing -= 1;
+    if (missing > 0 && fresh) {
+      await publisher.stop(closedError());
       throw this.#firstOpenError(directory);
     }
-    const rest = this.#allowWriting(reading, directory);
+    const rest = this.#allowWriting(missing, reading.existed ? undefined : directory);
+    if (missing === 0) return await rest;
     // A ledger that cannot be written now keeps appends waiting, not the start: everything on disk can be read.
-    if (published) await rest;
-    else rest.catch(() => mark('buffer.never_writable'));
+    rest.catch((cause: unknown) => {
+      mark('buffer.never_writable');
+      if (this.#life.kind === 'open') committer.fail(cause);
+    });
   }
 
-  async #allowWriting(reading: LedgerReading, directory: string): Promise<void> {
+  async #allowWriting(publishesMissing: number, unsyncedDirectory: string | undefined): Promise<void> {
     const { publisher, committer, repairs, writer } = this.#core;
-    if (reading.validSlots < 2) await publisher.publish(); // Both slots hold before the first append is accepted.
-    if (!reading.existed) await this.#holdings.fileSystem.syncDirectory(directory);
-    void committer.start(
+    for (let missing = publishesMissing; missing > 0; missing--) await publisher.publish();
+    if (unsyncedDirectory !== undefined) await this.#holdings.fileSystem.syncDirectory(unsyncedDirectory);
+    if (this.#life.kind !== 'open') return; // Closed while it waited: whoever comes next does it.
+    this.#confirming = committer.start(
       () => repairs.apply(),
       () => repairs.sync(),
     );
-    this.#writable = true;
     writer.allowAppends();
   }
 
@@ -293,12 +297,13 @@ export class DiskBuffer implements AsyncDisposable {
   /** Makes everything durable; resolves with the cause if that cannot be done. A full disk gets `closeTimeoutMs`. */
   async #commitAtClose(): Promise<unknown> {
     const core = this.#core;
-    if (!this.#writable) return undefined; // Nothing could be appended, and nothing that was there has changed.
+    if (this.#confirming === undefined) return undefined; // Nothing could be appended, and nothing that was there has changed.
     const timer = core.clock.setTimer(core.limits.closeTimeoutMs, () => {
       const { state } = core.committer;
       if (state.kind === 'stalled') core.committer.fail(state.cause);
     });
     try {
+      await this.#confirming; // Its files are given back and its names are settled before the lock is.
       await core.committer.reachDurable(core.log.nextId);
       return undefined;
     } catch (cause) {

@@ -69,12 +69,12 @@ export async function recover(
   reading: LedgerReading,
 ): Promise<Recovered> {
   const catalog = new SegmentCatalog(context.fileSystem, context.events);
-  const otherBytes = listSegments(catalog, context.directory, entries);
+  const { otherBytes, highestNumber } = listSegments(catalog, context.directory, entries);
   const ledger = reading.content;
   const uuid = ledger?.uuid ?? (await uuidFromSegments(context.fileSystem, catalog)) ?? newUuid(context.random);
   catalog.identify(uuid, 0); // The epoch follows: rebuilt headers that need it get it then.
   const hint = ledger === undefined ? await hintWithoutLedger(catalog) : hintOf(ledger);
-  const newestSegment = Math.max(ledger?.writer.newestSegment ?? 0, catalog.last?.number ?? 0);
+  const newestSegment = Math.max(ledger?.writer.newestSegment ?? 0, highestNumber);
   const oldest = await oldestPosition(catalog, hint);
   const fresh = ledger === undefined && catalog.last === undefined;
   const clean = fresh || endedCleanly(endingOf(reading, catalog, hint));
@@ -103,17 +103,23 @@ export async function recover(
 }
 
 /** Sorts a listing: segments into the catalog, everything else but ledger and quarantine into one sum. */
-function listSegments(catalog: SegmentCatalog, directory: string, entries: readonly DirectoryEntry[]): number {
+function listSegments(
+  catalog: SegmentCatalog,
+  directory: string,
+  entries: readonly DirectoryEntry[],
+): { readonly otherBytes: number; readonly highestNumber: number } {
   let otherBytes = 0;
+  let highestNumber = 0; // Of whatever bears the name of a segment: a name that is taken cannot be given.
   for (const entry of entries) {
     const segmentNumber = parseSegmentFileName(entry.name);
+    highestNumber = Math.max(highestNumber, segmentNumber ?? 0);
     if (segmentNumber !== undefined && entry.kind === 'file') {
       catalog.add(segmentNumber, `${directory}/${entry.name}`, entry.byteLength);
     } else if (entry.name !== ledgerName && entry.name !== quarantineName) {
       otherBytes += entry.byteLength;
     }
   }
-  return otherBytes;
+  return { otherBytes, highestNumber };
 }
 
 function hintOf(ledger: LedgerContent): LogPosition {
