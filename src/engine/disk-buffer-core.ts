@@ -140,10 +140,13 @@ export class Core {
   /** Where a cursor begins that asks for the oldest record still there. */
   get oldest(): LedgerCursor {
     const first = this.catalog.first;
-    const payloadBytes = this.accounts.settledBytes;
-    if (first === undefined || first.number === this.#oldest.segment) return { ...this.#oldest, payloadBytes };
-    const nextId = first.header?.firstId ?? this.cursors.slowest.nextId;
-    return { ...this.#oldest, segment: first.number, nextId, payloadBytes };
+    const start = { ...this.#oldest, payloadBytes: this.accounts.settledBytes };
+    if (first?.number === this.#oldest.segment) return start;
+    // Freed since open: the next one was described on that occasion. Or nothing is on disk, and what there is lies in
+    // memory, in a segment that is still to be created.
+    const header = first === undefined ? this.log.segment : first.header;
+    if (header === undefined) return { ...this.newest, nextId: this.cursors.slowest.nextId };
+    return { ...start, segment: header.segmentNumber, nextId: header.firstId };
   }
 
   /** Where a cursor begins that asks for what comes from now on. */

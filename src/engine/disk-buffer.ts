@@ -210,13 +210,13 @@ export class DiskBuffer implements AsyncDisposable {
       await publisher.stop(closedError());
       throw this.#firstOpenError(directory);
     }
-    const rest = this.#allowWriting(missing, reading.existed ? undefined : directory);
-    if (missing === 0) return await rest;
-    // A ledger that cannot be written now keeps appends waiting, not the start: everything on disk can be read.
-    rest.catch((cause: unknown) => {
+    // What keeps us from writing now keeps appends waiting, or fails them, but not the start: all on disk can be read.
+    const rest = this.#allowWriting(missing, reading.existed ? undefined : directory).catch((cause: unknown) => {
+      if (fresh) throw cause;
       mark('buffer.never_writable');
       if (this.#life.kind === 'open') committer.fail(cause);
     });
+    if (missing === 0) await rest;
   }
 
   async #allowWriting(publishesMissing: number, unsyncedDirectory: string | undefined): Promise<void> {

@@ -75,7 +75,7 @@ export async function recover(
   catalog.identify(uuid, 0); // The epoch follows: rebuilt headers that need it get it then.
   const hint = ledger === undefined ? await hintWithoutLedger(catalog) : hintOf(ledger);
   const newestSegment = Math.max(ledger?.writer.newestSegment ?? 0, highestNumber);
-  const oldest = await oldestPosition(catalog, hint);
+  const oldest = await oldestPosition(catalog, hint, ledger);
   const fresh = ledger === undefined && catalog.last === undefined;
   const clean = fresh || endedCleanly(endingOf(reading, catalog, hint));
   if (!clean) mark('recovery.unclean');
@@ -141,12 +141,21 @@ async function hintWithoutLedger(catalog: SegmentCatalog): Promise<LogPosition> 
   };
 }
 
-async function oldestPosition(catalog: SegmentCatalog, hint: LogPosition): Promise<LedgerCursor> {
-  const first = catalog.first;
-  if (first !== undefined) await catalog.describe(first).catch(() => undefined);
-  const firstId = first?.header?.firstId ?? 0;
-  const nextId = firstId > 0 ? Math.min(firstId, hint.nextId) : hint.nextId;
-  return { name: '', nextId, segment: first?.number ?? hint.segment, offset: segmentHeaderBytes, payloadBytes: 0 };
+/** The oldest record there is; where that cannot be found out, the oldest that any cursor may still want. */
+async function oldestPosition(
+  catalog: SegmentCatalog,
+  hint: LogPosition,
+  ledger: LedgerContent | undefined,
+): Promise<LedgerCursor> {
+  const wanted = Math.min(...(ledger?.cursors ?? []).map((cursor) => cursor.nextId), ledger?.writer.nextId ?? 1);
+  for (const segment of catalog.segments) {
+    const place = { name: '', segment: segment.number, offset: segmentHeaderBytes, payloadBytes: 0 };
+    await catalog.describe(segment).catch(() => undefined);
+    if (segment.state === 'stranger' || segment.state === 'empty') continue;
+    const firstId = segment.header?.firstId ?? 0;
+    return { ...place, nextId: firstId > 0 ? Math.min(firstId, hint.nextId) : wanted };
+  }
+  return { name: '', segment: hint.segment, offset: segmentHeaderBytes, nextId: hint.nextId, payloadBytes: 0 };
 }
 
 function endingOf(reading: LedgerReading, catalog: SegmentCatalog, hint: LogPosition) {
