@@ -86,6 +86,7 @@ export class Writer {
   #epochDurable = false;
   #refusedBytes = recordBytes(0);
   #fullReported = false;
+  #progressing = false;
 
   constructor(options: {
     readonly limits: Limits;
@@ -171,13 +172,16 @@ export class Writer {
 
   /** Memory, room or state changed: those who wait are looked at again, in order. */
   progress(): void {
+    if (this.#progressing) return; // A listener of an event came back to us: the loop below goes on for it.
+    this.#progressing = true;
     while (this.#queue.length > 0) {
       const refusal = this.#refusal();
       const pending = this.#queue[0] as Pending;
       if (refusal !== undefined) pending.reject(refusal);
-      else if (!this.#settle(pending)) return;
+      else if (!this.#settle(pending)) break;
       this.#queue.shift();
     }
+    this.#progressing = false;
   }
 
   /** Takes nothing any more; whoever waits for room is rejected. */
@@ -211,30 +215,30 @@ export class Writer {
     return { status: 'stored', recordId: outcome.recordId };
   }
 
-  #enqueue(
+  async #enqueue(
     wanted: Omit<Pending, 'resolve' | 'reject'>,
     signal: AbortSignal | undefined,
   ): Promise<Admitted | { readonly dropped: DropReason }> {
-    return new Promise((resolve, reject) => {
-      const pending: Pending = { ...wanted, resolve, reject };
-      this.#queue.push(pending);
-      if (this.#queue.length === 1) this.progress();
-      if (signal !== undefined && this.#queue.includes(pending)) this.#leaveOnAbort(pending, signal);
-    });
+    let leave: (() => void) | undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        const pending: Pending = { ...wanted, resolve, reject };
+        this.#queue.push(pending);
+        if (this.#queue.length === 1) this.progress();
+        leave = () => this.#leave(pending, signal?.reason);
+        signal?.addEventListener('abort', leave);
+      });
+    } finally {
+      if (leave !== undefined) signal?.removeEventListener('abort', leave);
+    }
   }
 
-  #leaveOnAbort(pending: Pending, signal: AbortSignal): void {
-    signal.addEventListener(
-      'abort',
-      () => {
-        const at = this.#queue.indexOf(pending);
-        if (at < 0) return; // Already admitted: what is in the log cannot be called back.
-        this.#queue.splice(at, 1);
-        pending.reject(signal.reason);
-        if (at === 0) this.progress();
-      },
-      { once: true },
-    );
+  #leave(pending: Pending, reason: unknown): void {
+    const at = this.#queue.indexOf(pending);
+    if (at < 0) return; // Already admitted: what is in the log cannot be called back.
+    this.#queue.splice(at, 1);
+    pending.reject(reason);
+    if (at === 0) this.progress();
   }
 
   /** Settles a waiting append if that is possible now. */
