@@ -264,6 +264,8 @@ export class LogReader {
     if (segment.complete && next !== undefined) await catalog.describe(next).catch(() => undefined);
     if (segment.state === 'stranger' || segment.state === 'empty') return this.#stepOver(segment);
     if (segment.header === undefined) return; // Newer: the next step says so.
+    const endId = endIdOf(segment, next);
+    if (endId <= this.#nextId) return this.#stepOver(segment); // Everybody may have passed it: it may be gone already.
     if (segment.number !== this.#segment) {
       this.#segment = segment.number;
       this.#offset = segmentHeaderBytes;
@@ -276,7 +278,7 @@ export class LogReader {
       file,
       walk: walkOf(segment, file, from, end, 'reject'),
       end,
-      endId: endIdOf(segment, next),
+      endId,
     };
   }
 

@@ -5,6 +5,12 @@ export {
   type FileSystemWorld,
   fileSystemCases,
 } from './conformance/file-system-conformance.ts';
+export {
+  type MonitoredBuffer,
+  PromiseBroken,
+  PromiseMonitor,
+  type PromiseMonitorOptions,
+} from './promise-monitor.ts';
 export { SeededRandom } from './seeded-random.ts';
 export { SimDisk, type SimDiskOptions, type Undecided } from './sim-disk.ts';
 export type { Fault, FaultChances, FaultRule, IoCall, SimFaults } from './sim-faults.ts';

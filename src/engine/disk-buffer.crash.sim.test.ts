@@ -1,0 +1,79 @@
+// The machine stops after every operation that changes the disk, in turn; what survives is drawn; then the buffer is
+// opened again and has to keep every promise it made before.
+import { describe, expect, test } from 'vitest';
+import { Journal } from '../../test/buffer-journal.ts';
+import { BufferLife } from '../../test/buffer-life.ts';
+import {
+  casesOf,
+  exposedMs,
+  prove,
+  runChecked,
+  seedOfSources,
+  withoutStrays,
+  workload,
+} from '../../test/buffer-sweep.ts';
+import { byScale, onlyCase, repeatable } from '../../test/sweep.ts';
+import { SimDisk, SimWorld } from '../testing/index.ts';
+import type { Durability } from './limits.ts';
+
+const seed = seedOfSources();
+const file = import.meta.filename;
+
+/** What becomes of the disk at each crash. Random ones differ by their index. */
+const fates = ['kill', 'all', 'none', 'random', 'random', 'random'] as const;
+type Fate = (typeof fates)[number];
+
+type Crash = { readonly disk: SimDisk; readonly journal: Journal; readonly crashed: boolean };
+
+/** The workload up to its operation number `count`, or to its end if that comes first. */
+async function runUntil(count: number, durability: Durability): Promise<Crash> {
+  const disk = new SimDisk(new SimWorld({ seed }));
+  const journal = new Journal();
+  const life = new BufferLife({ disk, process: disk.start(), journal, options: { durability } });
+  const crash = disk.crashAfterOperation(count).then(() => true);
+  const crashed = await runChecked(disk, Promise.race([crash, workload(life).then(() => false)]));
+  if (life.refusals.length > 0) throw life.refusals[0];
+  return { disk, journal, crashed };
+}
+
+/** The same disk in a world of its own, after the crash; what may be lost is no longer expected. */
+function after({ disk, journal }: Crash, fate: Fate, durability: Durability, label: string): Crash {
+  const copy = disk.clone(new SimWorld({ seed: `${seed}/${label}` }));
+  if (fate !== 'kill') copy.powerCut(fate);
+  const known = journal.clone();
+  known.crashed(fate === 'kill' ? 'kill' : 'power', durability, disk.world.timeMs, exposedMs);
+  return { disk: copy, journal: known, crashed: true };
+}
+
+async function operationsOf(durability: Durability): Promise<number> {
+  const { disk, crashed } = await runUntil(Number.MAX_SAFE_INTEGER, durability);
+  expect(crashed).toBe(false);
+  return disk.operationCount;
+}
+
+describe('a crash after every operation', () => {
+  for (const durability of ['sync', 'interval', 'os'] as const) {
+    const name = `keeps every promise of ${durability}`;
+    test(name, async () => {
+      const only = onlyCase();
+      const operations = await operationsOf(durability);
+      const count = operations * fates.length;
+      const sample = byScale({ sample: 10, full: Number.POSITIVE_INFINITY });
+      const points = casesOf({ count: operations, sample, seed, only: only && Math.floor(only / fates.length) });
+      for (const point of points) {
+        const crash = await withoutStrays(() => runUntil(point + 1, durability));
+        for (const [index, fate] of fates.entries()) {
+          const number = point * fates.length + index;
+          if (only !== undefined && only !== number) continue;
+          await repeatable({ file, name, seed, case: number }, () =>
+            withoutStrays(async () => {
+              const { disk, journal } = after(crash, fate, durability, String(number));
+              await prove(disk, journal, { durability });
+            }),
+          );
+        }
+      }
+      expect(count).toBeGreaterThan(0);
+    });
+  }
+});

@@ -1,0 +1,42 @@
+// Hard times, one by one: each of these once broke a promise or kept somebody waiting for ever.
+import { describe, expect, test } from 'vitest';
+import { Journal } from '../../test/buffer-journal.ts';
+import { BufferLife, cursorNames } from '../../test/buffer-life.ts';
+import { runChecked } from '../../test/buffer-sweep.ts';
+import { SimDisk, SimWorld } from '../testing/index.ts';
+import type { DiskBufferOptions } from './limits.ts';
+
+function lifeOf(options: Partial<DiskBufferOptions> = {}, disk = new SimDisk(new SimWorld({ seed: 1 }))): BufferLife {
+  return new BufferLife({ disk, process: disk.start(), journal: new Journal(), options });
+}
+
+describe('records larger than a slot', () => {
+  test('follow each other without waiting for a small one in between', async () => {
+    const life = lifeOf();
+    const stored = async (): Promise<boolean[]> => {
+      await life.open();
+      for (const name of cursorNames) life.consume(name, 'eager');
+      const results = await Promise.all([life.append(100_000), life.append(100_000), life.append(100_000)]);
+      await life.close({ drain: true });
+      return results;
+    };
+    expect(await runChecked(life.disk, stored())).toEqual([true, true, true]);
+  });
+});
+
+describe('a cursor that keeps up', () => {
+  test('goes on to the next segment while the one behind it is being removed', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const latencies = { data: [0.01, 0.3], sync: [0.05, 2], names: [5, 20] } as const;
+      const life = lifeOf({}, new SimDisk(new SimWorld({ seed }), { latencies }));
+      const lived = async (): Promise<void> => {
+        await life.open();
+        for (const name of cursorNames) life.consume(name, 'eager');
+        for (let record = 0; record < 6; record++) await life.append(100_000);
+        await life.close({ drain: true });
+      };
+      await runChecked(life.disk, lived());
+      expect(life.refusals).toEqual([]);
+    }
+  });
+});
