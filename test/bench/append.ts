@@ -29,7 +29,8 @@ export async function measureAppend(bench: Bench): Promise<Section> {
   return {
     title: 'Append',
     notes: [
-      'Time of one `tryAppend` on the calling thread, closing of frames and their checksums included, writing left out.',
+      'Time of one `tryAppend` on the calling thread. Closing frames and computing their checksums is included, ' +
+        'writing is not.',
     ],
     header: ['what', 'ns a record', ...calibrationHeader],
     rows: measured.map(({ name, best, calibration }) => [name, figure(best), ...calibrationCells(calibration)]),

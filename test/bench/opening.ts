@@ -54,9 +54,9 @@ export async function measureOpening(bench: Bench): Promise<Section> {
     return {
       name,
       run: async () => {
-        if (kill) await loadAndKill({ path, durability }, work.loadMs * (0.5 + Math.random()));
+        if (kill) await loadAndKill(bench.scratch, { path, durability }, work.loadMs * (0.5 + Math.random()));
         const task: OpeningTask = { path, durability };
-        return await runChild<Opening>('opening-child.ts', task);
+        return await runChild<Opening>(bench.scratch, 'opening-child.ts', task);
       },
       rank: ({ openMs }) => -openMs,
     };
@@ -69,12 +69,12 @@ async function fill(bench: Bench, name: string, payloadBytes: number): Promise<s
   const path = join(bench.scratch, name);
   mkdirSync(path);
   const task: LoadTask = { path, durability: 'memory', payloadBytes };
-  await runChild('load-child.ts', task);
+  await runChild(bench.scratch, 'load-child.ts', task);
   return path;
 }
 
-async function loadAndKill(task: LoadTask, afterMs: number): Promise<void> {
-  const child = startChild('load-child.ts', task);
+async function loadAndKill(scratch: string, task: LoadTask, afterMs: number): Promise<void> {
+  const child = startChild(scratch, 'load-child.ts', task);
   const ended = once(child, 'exit');
   await messageOf(child);
   await sleep(afterMs);
