@@ -297,7 +297,8 @@ export class DiskBuffer implements AsyncDisposable {
   /** Makes everything durable; resolves with the cause if that cannot be done. A full disk gets `closeTimeoutMs`. */
   async #commitAtClose(): Promise<unknown> {
     const core = this.#core;
-    if (this.#confirming === undefined) return undefined; // Nothing could be appended, and nothing that was there has changed.
+    // Nothing could be appended, and nothing that was there has changed.
+    if (this.#confirming === undefined) return undefined;
     const timer = core.clock.setTimer(core.limits.closeTimeoutMs, () => {
       const { state } = core.committer;
       if (state.kind === 'stalled') core.committer.fail(state.cause);
