@@ -66,7 +66,7 @@ const breaks: readonly Break[] = [
   {
     name: 'scanned-bytes-trusted',
     file: 'recovery-repairs.ts',
-    from: 'for (let at = from; at < end; ) {\n      const part = chunk',
+    from: 'for (let at = start; at < end; ) {\n      const part = chunk',
     to: 'for (let at = end; at < end; ) {\n      const part = chunk',
     tests: ['recovery', ...sweeps],
   },

@@ -15,7 +15,8 @@ import { mark } from '../base/marks.ts';
 import { alignDown, MiB } from '../base/units.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';
 import type { Recovered, Repair } from './recovery.ts';
-import { readFully } from './segment-catalog.ts';
+import { readFully, type Segment } from './segment-catalog.ts';
+import { segmentHeaderBytes } from './segment-header.ts';
 import type { Quarantine } from './segment-quarantine.ts';
 
 const blockBytes = 4096;
@@ -25,19 +26,30 @@ export class Repairs {
   readonly #directory: string;
   readonly #recovered: Recovered;
   readonly #quarantine: Quarantine;
+  readonly #done: () => void;
   /** Files with bytes that were written again and must be synced. */
   #rewritten: { readonly path: string; readonly file: FileHandle }[] = [];
+  #isDone = false;
 
   constructor(options: {
     readonly fileSystem: FileSystem;
     readonly directory: string;
     readonly recovered: Recovered;
     readonly quarantine: Quarantine;
+    /** Everything is repaired and durable: the files are anybody's again. */
+    readonly done: () => void;
   }) {
     this.#fileSystem = options.fileSystem;
     this.#directory = options.directory;
     this.#recovered = options.recovered;
     this.#quarantine = options.quarantine;
+    this.#done = options.done;
+  }
+
+  /** Whether this segment is still to be repaired or confirmed: until then nobody else may remove it (I13.2). */
+  concerns(segment: Segment): boolean {
+    if (this.#isDone) return false;
+    return this.#recovered.repairs.some((repair) => repair.segment === segment && repair.action !== 'leave');
   }
 
   /** Copies aside, cuts, removes and writes again. Needs no free space but for the copies; may be repeated (I12.8). */
@@ -56,6 +68,8 @@ export class Repairs {
     } finally {
       await this.close();
     }
+    this.#isDone = true;
+    this.#done();
   }
 
   async close(): Promise<void> {
@@ -102,8 +116,10 @@ export class Repairs {
       await file.truncate(end);
       segment.byteLength = end;
     }
+    // Nothing before the hint but the header: that is as doubtful as the frames behind it.
+    const start = from === segmentHeaderBytes ? 0 : from;
     const chunk = new Uint8Array(1 * MiB);
-    for (let at = from; at < end; ) {
+    for (let at = start; at < end; ) {
       const part = chunk.subarray(0, Math.min(chunk.length, end - at));
       const count = await readUnlessBroken(file, part, at);
       if (count === 0) break;
