@@ -7,6 +7,7 @@ import type { DiskBufferOptions } from '../src/engine/limits.ts';
 import type { Cursor } from '../src/engine/ordered-finalizer-cursor.ts';
 import type { DeliveredRecord, Delivery } from '../src/engine/ordered-finalizer-delivery.ts';
 import { SimDisk, type SimDiskOptions, type SimProcess, SimWorld, type Survivors } from '../src/testing/index.ts';
+import { naiveWalk } from './segment-bytes.ts';
 
 export const MiB = 1_048_576;
 export const bufferPath = '/data/buffer';
@@ -192,4 +193,27 @@ async function appended(buffer: DiskBuffer, text: string): Promise<number> {
 function something(delivery: Delivery | undefined): Delivery {
   if (delivery === undefined) throw new Error('the cursor is closed');
   return delivery;
+}
+
+/** Where a frame stands in a segment, found without the engine's reader. */
+export type FramePlace = {
+  readonly offset: number;
+  readonly byteLength: number;
+  readonly firstId: number;
+  readonly nextId: number;
+};
+
+export function framesIn(segment: Uint8Array): FramePlace[] {
+  const marker = new DataView(segment.buffer, segment.byteOffset).getUint32(40, true);
+  const told = naiveWalk(segment, { marker, alignment: 8, from: 4096, end: segment.length });
+  return told.flatMap((one) =>
+    'frame' in one ? [{ offset: one.frame, byteLength: one.byteLength, firstId: one.firstId, nextId: one.nextId }] : [],
+  );
+}
+
+/** The bytes with one bit turned over. */
+export function flipped(bytes: Uint8Array, offset: number, mask = 1): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  copy[offset] = (copy[offset] as number) ^ mask;
+  return copy;
 }

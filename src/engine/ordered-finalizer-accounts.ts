@@ -69,11 +69,17 @@ export class Accounts {
     return sum;
   }
 
-  /** Counts a run that a cursor released, as far as that cursor was the last to pass it. */
+  /**
+   * Counts a run that a cursor released, as far as that cursor was the last to pass it. Runs of records are cut at both
+   * ids; a gap is one entry, and another cursor may stand in it. (Its bytes are not known; a drop moves the fastest
+   * first, so that the last to pass has it whole.)
+   */
   released(run: ReleasedRun, othersId: number): void {
-    if (run.from < this.#countedId || run.to > othersId) return; // Runs are cut at both ids: it is all or nothing.
-    add(this.#settled[run.settlement], run.to - run.from, run.bytes);
-    this.#countedId = run.to;
+    const from = Math.max(run.from, this.#countedId);
+    const to = Math.min(run.to, othersId);
+    if (to <= from) return;
+    add(this.#settled[run.settlement], to - from, to === run.to ? run.bytes : 0);
+    this.#countedId = to;
   }
 
   /**

@@ -240,7 +240,7 @@ export class Cursor implements DeliveryOwner {
 
   #take(maxRecords: number, maxBytes: number): Delivery | 'load' | 'caught_up' | 'window' {
     const now = this.#host.clock.monotonic();
-    const due = this.#retries.length === 0 ? [] : this.#retries.takeDue(now, maxRecords);
+    const due = this.#retries.length === 0 ? [] : this.#retries.takeDue(now, maxRecords, maxBytes);
     if (due.length > 0) return this.#deliverAgain(due);
     for (;;) {
       const { records, firstTicket, end } = this.#feed.fill(maxRecords, maxBytes);

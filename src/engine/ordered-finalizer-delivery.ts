@@ -139,10 +139,20 @@ export class Delivery {
       if (this.#marks?.[index] === done || this.#unsettled === 0) {
         throw settledError(`Cannot settle record ${this.records[index]?.id} again: it is settled in this delivery`);
       }
-      const retry = typeof result === 'object' && 'retry' in result ? result.retry : 0;
-      if (!(retry >= 0)) throw settledError(`Cannot retry after ${retry} ms: expected 0 or more`);
+      if (!isResult(result)) {
+        const found = JSON.stringify(result);
+        throw settledError(`Cannot settle a record with ${found}: expected 'ack', { retry: ms } or { reject: reason }`);
+      }
     }
   }
+}
+
+/** Callers without types get it wrong, and half of a delivery must not be settled before that shows. */
+function isResult(result: unknown): result is RecordResult {
+  if (result === 'ack') return true;
+  if (typeof result !== 'object' || result === null) return false;
+  if ('retry' in result) return typeof result.retry === 'number' && result.retry >= 0;
+  return 'reject' in result && typeof result.reject === 'string';
 }
 
 interface ResultGroup {

@@ -37,10 +37,16 @@ export class RetryHeap {
     heap[at] = retry;
   }
 
-  /** Takes up to `count` records that are due by `now`, in record order. */
-  takeDue(now: number, count: number): Retry[] {
+  /** Takes up to `count` records of up to `bytes` payload (the first is exempt) that are due, in record order. */
+  takeDue(now: number, count: number, bytes: number): Retry[] {
     const due: Retry[] = [];
-    while (due.length < count && (this.nextDueAt ?? Number.POSITIVE_INFINITY) <= now) due.push(this.#take());
+    let room = bytes;
+    for (let next = this.#heap[0]; next !== undefined && next.dueAt <= now; next = this.#heap[0]) {
+      const { length } = next.record.payload;
+      if (due.length > 0 && (due.length >= count || length > room)) break;
+      room -= length;
+      due.push(this.#take());
+    }
     return due.sort((one, other) => one.ticket - other.ticket);
   }
 

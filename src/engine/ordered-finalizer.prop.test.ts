@@ -3,7 +3,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { OrderedFinalizer, type ReleasedRun, type Settlement } from './ordered-finalizer.ts';
-import { type Retry, RetryHeap } from './ordered-finalizer-retries.ts';
+import type { DeliveredRecord } from './ordered-finalizer-delivery.ts';
+import { RetryHeap } from './ordered-finalizer-retries.ts';
 
 const settlements: readonly Settlement[] = ['acknowledged', 'rejected', 'dropped_oldest', 'unconfirmed', 'damaged'];
 
@@ -146,28 +147,31 @@ it('releases what a list would release, in order, cut at the same places', () =>
 });
 
 it('hands retries out when they are due: the earliest first, each delivery in record order', () => {
-  const retry = fc.record({ dueAt: fc.nat(20), ticket: fc.nat(1_000) });
+  const retry = fc.record({ dueAt: fc.nat(20), ticket: fc.nat(1_000), length: fc.nat(9) });
   const scenario = fc.tuple(
     fc.uniqueArray(retry, { maxLength: 60, selector: ({ ticket }) => ticket }),
-    fc.array(fc.tuple(fc.nat(25), fc.integer({ min: 1, max: 9 })), { maxLength: 20 }),
+    fc.array(fc.tuple(fc.nat(25), fc.integer({ min: 1, max: 9 }), fc.nat(30)), { maxLength: 20 }),
     fc.nat(3),
   );
   const property = fc.property(scenario, ([retries, takes, modulo]) => {
     const heap = new RetryHeap();
-    let waiting: { dueAt: number; ticket: number }[] = [];
+    let waiting = retries.slice(0, 0);
     for (const one of retries) {
-      heap.add(one as Retry);
+      heap.add({ ...one, record: { payload: new Uint8Array(one.length) } as DeliveredRecord });
       waiting.push(one);
     }
     if (modulo > 0) {
       heap.retain(({ ticket }) => ticket % modulo === 0);
       waiting = waiting.filter(({ ticket }) => ticket % modulo === 0);
     }
-    for (const [now, count] of takes) {
+    for (const [now, count, bytes] of takes) {
       waiting.sort((one, other) => one.dueAt - other.dueAt || one.ticket - other.ticket);
       const due = waiting.filter(({ dueAt }) => dueAt <= now).slice(0, count);
+      const sum = (): number => due.reduce((total, { length }) => total + length, 0);
+      while (due.length > 1 && sum() > bytes) due.pop();
       waiting = waiting.filter((one) => !due.includes(one));
-      expect(heap.takeDue(now, count)).toEqual(due.sort((one, other) => one.ticket - other.ticket));
+      const tickets = due.map(({ ticket }) => ticket).sort((one, other) => one - other);
+      expect(heap.takeDue(now, count, bytes).map(({ ticket }) => ticket)).toEqual(tickets);
       expect([heap.length, heap.nextDueAt]).toEqual([
         waiting.length,
         waiting.length === 0 ? undefined : Math.min(...waiting.map(({ dueAt }) => dueAt)),
