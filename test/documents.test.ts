@@ -1,0 +1,58 @@
+// What the documents show must be so: the example of README.md runs and prints what it says, links lead somewhere, and a
+// test that a document names exists.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { repositoryFiles, root } from './tidy/source.ts';
+
+const pages = repositoryFiles().filter(({ path }) => path.endsWith('.md'));
+const folders: string[] = [];
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+/** The first fenced block of this language behind a heading. */
+function block(page: string, heading: string, language: string): string {
+  const section = page.slice(page.indexOf(`\n## ${heading}\n`));
+  const found = new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(section);
+  if (found === null) throw new Error(`there is no ${language} block behind "${heading}"`);
+  return found[1] ?? '';
+}
+
+it('runs the example of README.md', () => {
+  const page = pages.find(({ path }) => path === 'README.md')?.text ?? '';
+  mkdirSync(join(root, '.cache'), { recursive: true }); // Below the repository, so that it finds the package.
+  const folder = mkdtempSync(join(root, '.cache/readme-'));
+  folders.push(folder);
+  writeFileSync(join(folder, 'example.ts'), block(page, 'Example', 'ts'));
+  const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
+  const program = ['--conditions=spillway-source', 'example.ts'];
+  const printed = execFileSync(process.execPath, program, { cwd: folder, env, encoding: 'utf8', timeout: 30_000 });
+  expect(printed).toBe(block(page, 'Example', 'text'));
+});
+
+describe('documents', () => {
+  it('link to what exists', () => {
+    const broken = pages.flatMap(({ path, text }) =>
+      [...text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+        .map(([, target = '']) => target)
+        .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(join(root, dirname(path), target)))
+        .map((target) => `${path}: ${target}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it('name tests that exist', () => {
+    const missing = pages
+      .filter(({ path }) => path === 'docs/guarantees.md' || path.startsWith('docs/decisions/'))
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(/`((?:src|test|integration|examples)\/[\w./-]+)`/g)]
+          .map(([, target = '']) => target)
+          .filter((target) => !existsSync(join(root, target)))
+          .map((target) => `${path}: ${target}`),
+      );
+    expect(missing).toEqual([]);
+  });
+});
