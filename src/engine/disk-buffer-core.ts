@@ -94,7 +94,8 @@ export class Core {
       bytesMax: limits.quarantineBytesMax,
       spaceLeft: () => this.space.evidenceRoom,
     });
-    this.repairs = new Repairs({ fileSystem, directory, recovered, quarantine: this.quarantine });
+    const { quarantine } = this;
+    this.repairs = new Repairs({ fileSystem, directory, recovered, quarantine, done: () => this.reclaimer.check() });
     this.log = new LogBuffer(limits, end);
     this.stability = new Stability({
       reserved: end.nextId,
@@ -126,6 +127,7 @@ export class Core {
       ledger: options.ledger,
       publisher: this.publisher,
       committer: this.committer,
+      isUnderRepair: (segment) => this.repairs.concerns(segment),
       freed: () => {
         this.committer.roomFreed();
         this.writer.progress();

@@ -3,7 +3,8 @@
 // I13.1  a segment is freed only when the last two successful publishes, one in each slot, both place every cursor
 //        behind it, and every cursor is behind it now. A damaged newer slot then costs repeats, never a false loss, and
 //        never an id that is given twice.
-// I13.2  the segment being filled is never freed, nor one that only a newer program can judge, nor a stranger
+// I13.2  the segment being filled is never freed, nor one under repair, nor one that only a newer program can judge, nor
+//        a stranger
 // I13.3  freeing needs no space
 //
 // Next: disk-buffer-core.ts.
@@ -32,6 +33,7 @@ export class Reclaimer {
   readonly #ledger: Ledger;
   readonly #publisher: LedgerPublisher;
   readonly #committer: Committer;
+  readonly #isUnderRepair: (segment: Segment) => boolean;
   readonly #freed: () => void;
   #freeing: Promise<void> | undefined;
   #freeAgain = false;
@@ -47,6 +49,8 @@ export class Reclaimer {
     readonly ledger: Ledger;
     readonly publisher: LedgerPublisher;
     readonly committer: Committer;
+    /** Whether a segment is still being repaired; `check` is called when that is over. */
+    readonly isUnderRepair: (segment: Segment) => boolean;
     /** Room came back. */
     readonly freed: () => void;
   }) {
@@ -58,6 +62,7 @@ export class Reclaimer {
     this.#ledger = options.ledger;
     this.#publisher = options.publisher;
     this.#committer = options.committer;
+    this.#isUnderRepair = options.isUnderRepair;
     this.#freed = options.freed;
   }
 
@@ -104,7 +109,7 @@ export class Reclaimer {
   async #freeAll(): Promise<void> {
     for (;;) {
       const segment = this.#catalog.first;
-      if (segment === undefined || !segment.complete) return;
+      if (segment === undefined || !segment.complete || this.#isUnderRepair(segment)) return;
       const endId = await this.#endIdOf(segment).catch(() => undefined);
       if (endId === undefined || this.#stopped) return;
       const slots = this.#ledger.settled.map(floorOf);

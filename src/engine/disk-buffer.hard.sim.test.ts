@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Journal } from '../../test/buffer-journal.ts';
 import { BufferLife, cursorNames } from '../../test/buffer-life.ts';
-import { runChecked } from '../../test/buffer-sweep.ts';
+import { prove, runChecked, withoutStrays } from '../../test/buffer-sweep.ts';
 import { SimDisk, SimWorld } from '../testing/index.ts';
 import type { DiskBufferOptions } from './limits.ts';
 
@@ -37,6 +37,27 @@ describe('a cursor that keeps up', () => {
       };
       await runChecked(life.disk, lived());
       expect(life.refusals).toEqual([]);
+    }
+  });
+});
+
+describe('a start after a crash', () => {
+  test('frees nothing that is still being repaired', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const life = lifeOf({}, new SimDisk(new SimWorld({ seed })));
+      await runChecked(life.disk, life.open());
+      for (const name of cursorNames) life.consume(name, 'eager');
+      await runChecked(life.disk, life.append(100_000));
+      // Killed when the next segment has a header and no frame yet: the repairs are going to remove it.
+      const killed = new Promise<void>((resolve) => {
+        life.buffer.events.on('segment_created', () => {
+          life.disk.killProcess(life.process, 'none');
+          resolve();
+        });
+      });
+      void life.append(100_000);
+      await runChecked(life.disk, killed);
+      await withoutStrays(() => prove(life.disk, life.journal, {}));
     }
   });
 });

@@ -161,7 +161,8 @@ async function walkFrames(
         break;
       case 'frame': {
         const { frame, offset } = step;
-        if (frame.firstId >= endId) return { count, newer: false, tail: 'bytes', end };
+        const givenUp = frame.recordCount > 0 && frame.firstId >= endId; // A seal has the id that comes next.
+        if (givenUp) return { count, newer: false, tail: 'bytes', end };
         count += 1;
         end = offset + frame.byteLength;
         takeFrame(state, segment, frame, end);
