@@ -57,8 +57,8 @@ export class Ledger {
     const file = existed ? await fileSystem.open(path, 'read_write') : undefined;
     const ledger = new Ledger(fileSystem, path, file);
     try {
-      const validSlots = file === undefined ? 0 : await ledger.#load(file);
-      return { ledger, reading: { content: ledger.#newest, validSlots, existed } };
+      const found = file === undefined ? { content: undefined, validSlots: 0 as const } : await ledger.#load(file);
+      return { ledger, reading: { ...found, existed } };
     } catch (cause) {
       await file?.close();
       throw cause;
@@ -70,7 +70,10 @@ export class Ledger {
     return this.#generation;
   }
 
-  /** I5.3. Undefined where a slot has not been valid yet. */
+  /**
+   * I5.3. Undefined where this run has not published yet: what an earlier one left in a slot may be in the cache only,
+   * after a sync that failed (A4).
+   */
   get settled(): readonly [LedgerContent | undefined, LedgerContent | undefined] {
     return this.#settled;
   }
@@ -101,21 +104,15 @@ export class Ledger {
     await this.#file?.close();
   }
 
-  get #newest(): LedgerContent | undefined {
-    return this.#settled[this.#nextSlot === 0 ? 1 : 0];
-  }
-
-  /** Reads both slots; the next publish goes to the one that is not the newest. Resolves with how many are valid. */
-  async #load(file: FileHandle): Promise<0 | 1 | 2> {
+  /** Reads both slots; the next publish goes to the one that is not the newest. */
+  async #load(file: FileHandle): Promise<Omit<LedgerReading, 'existed'>> {
     const first = await readSlot(file, 0);
     const second = await readSlot(file, 1);
-    this.#settled[0] = first?.content;
-    this.#settled[1] = second?.content;
     const firstIsNewest = first !== undefined && first.generation > (second?.generation ?? 0);
     this.#nextSlot = firstIsNewest ? 1 : 0;
     this.#generation = Math.max(first?.generation ?? 0, second?.generation ?? 0);
-    if (first !== undefined && second !== undefined) return 2;
-    return first === undefined && second === undefined ? 0 : 1;
+    const validSlots = first !== undefined && second !== undefined ? 2 : first === second ? 0 : 1;
+    return { content: (firstIsNewest ? first : second)?.content, validSlots };
   }
 }
 
