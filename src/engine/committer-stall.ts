@@ -16,14 +16,25 @@ const stallMsMax = 5_000;
 export class Stall {
   readonly #clock: Clock;
   readonly #events: EventHub;
+  readonly #mayGoOn: () => boolean;
+  readonly #changed: () => void;
   #cause: unknown;
   #stalledAt: number | undefined;
   #delayMs = stallMsFirst;
   #waiting: { readonly timer: Timer; readonly retry: () => void } | undefined;
 
-  constructor(clock: Clock, events: EventHub) {
-    this.#clock = clock;
-    this.#events = events;
+  constructor(options: {
+    readonly clock: Clock;
+    readonly events: EventHub;
+    /** Whether what found no room may be tried again. */
+    readonly mayGoOn: () => boolean;
+    /** Called when there was no room. */
+    readonly changed: () => void;
+  }) {
+    this.#clock = options.clock;
+    this.#events = options.events;
+    this.#mayGoOn = options.mayGoOn;
+    this.#changed = options.changed;
   }
 
   /** Whether a task waits for room. */
@@ -38,20 +49,20 @@ export class Stall {
 
   /**
    * Runs `task`; as long as it finds no room (`full`), waits and runs it again. Any other rejection is passed on, and
-   * so is the last one once `mayGoOn` says no. `changed` is called when the stall begins.
+   * so is the last one once it may not go on.
    */
-  async run(task: () => Promise<void>, mayGoOn: () => boolean, changed: () => void): Promise<void> {
+  async run(task: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
         await task();
         this.#end();
         return;
       } catch (cause) {
-        if (!isStorageError(cause, 'full') || !mayGoOn()) throw cause;
+        if (!isStorageError(cause, 'full') || !this.#mayGoOn()) throw cause;
         const waited = this.#wait(cause);
-        changed();
+        this.#changed();
         await waited;
-        if (!mayGoOn()) throw cause;
+        if (!this.#mayGoOn()) throw cause;
       }
     }
   }

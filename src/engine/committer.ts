@@ -26,6 +26,7 @@ import { Stall } from './committer-stall.ts';
 import type { EventHub, LogPosition } from './events.ts';
 import type { Limits } from './limits.ts';
 import type { LogBuffer, WriteJob } from './log-buffer.ts';
+import { segmentHeaderBytes } from './segment-header.ts';
 import type { Stability } from './stability.ts';
 
 /**
@@ -58,18 +59,15 @@ export class Committer {
   readonly #stability: Stability;
   readonly #files: SegmentFiles;
   readonly #observer: CommitObserver;
-  /** Slots are released, and records readable, when durable (true) or when written. */
-  readonly #releaseAtDurable: boolean;
-  readonly #readAtDurable: boolean;
-
   readonly #stall: Stall;
   readonly #pace = new Pace();
 
   #state: Exclude<CommitterState, { kind: 'stalled' }> = { kind: 'starting' };
   #written: LogPosition;
   #durable: LogPosition;
-  #writing = false;
-  #syncing = false;
+  #starting: Promise<void> | undefined;
+  #writing: Promise<void> | undefined;
+  #syncing: Promise<void> | undefined;
   /** Everything below this id is to be made durable though nobody may wait for it. */
   #syncEndId = 0;
   #flushEndId = 0;
@@ -77,7 +75,6 @@ export class Committer {
   #tickArmed = false;
   #lingerTimer: Timer | undefined;
   #intervalTimer: Timer | undefined;
-  #idle: (() => void)[] = [];
   readonly #counts = { writes: 0, syncs: 0 };
 
   constructor(options: {
@@ -98,11 +95,10 @@ export class Committer {
     this.#stability = options.stability;
     this.#files = options.files;
     this.#observer = options.observer;
-    this.#stall = new Stall(options.clock, options.events);
+    const { clock, events, observer } = options;
+    this.#stall = new Stall({ clock, events, mayGoOn: () => !this.#ended, changed: () => observer.progressed() });
     this.#written = options.start.written;
     this.#durable = options.start.durable;
-    this.#readAtDurable = options.limits.durability === 'sync';
-    this.#releaseAtDurable = this.#readAtDurable || options.limits.durability === 'interval';
   }
 
   get state(): CommitterState {
@@ -131,18 +127,23 @@ export class Committer {
 
   /** Everything below this id may be handed to consumers. */
   get readableId(): number {
-    return this.#readAtDurable ? this.#stability.durable.value : this.#stability.written.value;
+    return this.#limits.readsDurable ? this.#stability.durable.value : this.#stability.written.value;
   }
 
   /**
    * Runs what must come before the first write: `prepare` with the rules for a full disk, then `sync`, whose success
    * makes durable everything that was there at open.
    */
-  async start(prepare: () => Promise<void>, sync: () => Promise<void>): Promise<void> {
+  start(prepare: () => Promise<void>, sync: () => Promise<void>): Promise<void> {
+    this.#starting = this.#start(prepare, sync);
+    return this.#starting;
+  }
+
+  async #start(prepare: () => Promise<void>, sync: () => Promise<void>): Promise<void> {
     try {
-      await this.#withRoom(prepare);
+      await this.#stall.run(prepare);
       await sync();
-      if (this.#state.kind === 'failed') return;
+      if (this.#ended) return;
       this.#state = { kind: 'open' };
       this.#advanceDurable(this.#written, 0);
       this.#afterWork();
@@ -209,14 +210,13 @@ export class Committer {
   }
 
   /** Resolves when no sync is under way: the moment for calls that would slow one down. */
-  betweenSyncs(): Promise<void> {
-    if (!this.#syncing) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+  async betweenSyncs(): Promise<void> {
+    await this.#syncing;
   }
 
   /** Ends writing for good. The first cause stays. */
   fail(cause: unknown): void {
-    if (this.#state.kind === 'failed' || this.#state.kind === 'closed') return;
+    if (this.#ended) return;
     mark('committer.failed');
     this.#state = { kind: 'failed', cause }; // Before anybody is woken (L34).
     this.#stopTimers();
@@ -227,18 +227,19 @@ export class Committer {
     this.#observer.readable();
   }
 
-  /** Ends writing without a failure and gives the files back. What is not durable stays so. */
+  /** Ends writing in good order: waits for what is under way and gives the files back. Makes nothing durable. */
   async close(): Promise<void> {
     this.#stopTimers();
     if (this.#state.kind !== 'failed') this.#state = { kind: 'closed' };
     this.#stall.retry();
+    await Promise.all([this.#starting, this.#writing, this.#syncing]);
     await this.#files.close();
   }
 
   // When to write.
 
   #armTick(): void {
-    if (this.#tickArmed || this.#state.kind === 'failed') return;
+    if (this.#tickArmed || this.#ended) return;
     this.#tickArmed = true;
     this.#clock.defer(() => {
       this.#tickArmed = false;
@@ -251,12 +252,16 @@ export class Committer {
     this.#lingerTimer = this.#clock.setTimer(this.#limits.lingerMs, () => {
       this.#lingerTimer = undefined;
       this.#flush();
-      if (this.#readAtDurable) this.#requestSync(this.#log.nextId); // Nobody waits, but `sync` leaves nothing unsynced.
+      if (this.#limits.readsDurable) this.#requestSync(this.#log.nextId); // `sync` leaves nothing unsynced for long.
     });
   }
 
+  get #ended(): boolean {
+    return this.#state.kind === 'failed' || this.#state.kind === 'closed';
+  }
+
   get #busy(): boolean {
-    return this.#writing || (this.#syncing && this.#readAtDurable);
+    return this.#writing !== undefined || (this.#syncing !== undefined && this.#limits.readsDurable);
   }
 
   /** Whether somebody waits for records that no write has taken yet. */
@@ -266,7 +271,7 @@ export class Committer {
   }
 
   #flush(): void {
-    if (this.#state.kind === 'failed') return;
+    if (this.#ended) return;
     this.#lingerTimer?.cancel();
     this.#lingerTimer = undefined;
     this.#log.closeFrame(this.#stability.durable.value - 1, false);
@@ -276,42 +281,42 @@ export class Committer {
   }
 
   #pump(): void {
-    if (this.#writing || this.#state.kind !== 'open' || this.#mustHold()) return;
+    if (this.#writing !== undefined || this.#state.kind !== 'open' || this.#mustHold()) return;
     const job = this.#log.take(this.#flushEndId > this.#stability.submitted.value);
     if (job === undefined) return;
-    this.#writing = true;
     this.#stability.submit(job.end.nextId);
-    void this.#write(job);
+    this.#writing = this.#write(job);
   }
 
   /** Whether writing waits for a sync or a publish, so that a crash loses and a start scans no more than promised. */
   #mustHold(): boolean {
-    if (this.#limits.durability === 'interval' && this.#files.unsyncedBytes > 0) {
-      const next = Math.min(this.#log.bytesToTake, this.#limits.slotBytes);
-      if (this.#files.unsyncedBytes + next > this.#limits.maxUnsyncedBytes) {
-        this.#requestSync(this.#written.nextId);
-        return true;
-      }
-    }
-    return this.#pace.mustHold;
+    if (this.#unsyncedIsFull) this.#trySync();
+    return this.#unsyncedIsFull || this.#pace.mustHold;
+  }
+
+  /** Whether the next write would leave too much unsynced. One that is too large by itself goes alone. */
+  get #unsyncedIsFull(): boolean {
+    const { durability, maxUnsyncedBytes } = this.#limits;
+    const unsynced = durability === 'interval' ? this.#files.unsyncedBytes : 0;
+    return unsynced > 0 && unsynced + this.#log.bytesToTake + segmentHeaderBytes > maxUnsyncedBytes;
   }
 
   async #write(job: WriteJob): Promise<void> {
     try {
-      await this.#withRoom(() => this.#files.write(job));
+      await this.#stall.run(() => this.#files.write(job));
       if (this.#state.kind === 'failed') return;
       this.#counts.writes += 1;
       this.#pace.wrote(job.bytes.length);
       this.#written = job.end;
       this.#stability.advanceWritten(job.end.nextId);
-      if (!this.#releaseAtDurable) this.#log.release(job.end.nextId);
-      if (!this.#readAtDurable) this.#observer.readable();
+      if (!this.#limits.keepsUntilDurable) this.#log.release(job.end);
+      if (!this.#limits.readsDurable) this.#observer.readable();
       this.#observer.advanced();
-      if (this.#limits.durability === 'interval') this.#armInterval();
+      this.#armInterval();
     } catch (cause) {
       this.fail(cause);
     } finally {
-      this.#writing = false;
+      this.#writing = undefined;
       this.#afterWork();
     }
   }
@@ -319,6 +324,7 @@ export class Committer {
   // When to sync.
 
   #armInterval(): void {
+    if (this.#limits.durability !== 'interval' || this.#ended) return;
     this.#intervalTimer ??= this.#clock.setTimer(this.#limits.syncIntervalMs, () => {
       this.#intervalTimer = undefined;
       this.#requestSync(this.#written.nextId);
@@ -332,34 +338,33 @@ export class Committer {
   }
 
   #trySync(): void {
-    if (this.#syncing || this.#state.kind !== 'open' || this.#durable === this.#written) return;
-    if (this.#syncDue()) void this.#sync();
+    if (this.#syncing !== undefined || this.#state.kind !== 'open' || this.#durable === this.#written) return;
+    if (this.#syncDue()) this.#syncing = this.#sync();
   }
 
   #syncDue(): boolean {
     if (this.#syncEndId > this.#durable.nextId) return true;
     const awaited = this.#stability.durable.firstAwaited;
     if (awaited !== undefined && awaited <= this.#written.nextId) return true;
-    if (this.#readAtDurable && this.#watchers > 0) return true;
-    return this.#releaseAtDurable && this.#log.freeSlots < 2;
+    if (this.#unsyncedIsFull || (this.#limits.readsDurable && this.#watchers > 0)) return true;
+    return this.#limits.keepsUntilDurable && this.#log.isShortOfMemory;
   }
 
   async #sync(): Promise<void> {
     const captured = this.#written; // I8.4, F21
     const capturedBytes = this.#pace.bytesWritten;
-    this.#syncing = true;
     this.#intervalTimer?.cancel();
     this.#intervalTimer = undefined;
     try {
       await this.#files.sync();
       this.#counts.syncs += 1;
-      if (this.#state.kind !== 'failed') this.#advanceDurable(captured, capturedBytes);
-      if (this.#limits.durability === 'interval' && this.#written !== captured) this.#armInterval();
+      if (this.#state.kind === 'failed') return;
+      this.#advanceDurable(captured, capturedBytes);
+      if (this.#written !== captured) this.#armInterval();
     } catch (cause) {
       this.fail(cause); // Never tried again on these bytes (A4).
     } finally {
-      this.#syncing = false;
-      for (const resolve of this.#idle.splice(0)) resolve();
+      this.#syncing = undefined;
       this.#afterWork();
     }
   }
@@ -369,8 +374,8 @@ export class Committer {
     this.#pace.synced(bytes);
     this.#events.emit('durable', position);
     this.#stability.advanceDurable(position.nextId);
-    if (this.#releaseAtDurable) this.#log.release(position.nextId);
-    if (this.#readAtDurable) this.#observer.readable();
+    if (this.#limits.keepsUntilDurable) this.#log.release(position);
+    if (this.#limits.readsDurable) this.#observer.readable();
     this.#observer.advanced();
   }
 
@@ -380,21 +385,11 @@ export class Committer {
     this.#trySync();
     this.#observer.progressed();
     if (this.#awaited) this.#armTick();
-  }
-
-  /** Runs `task`; as long as the disk has no room, again and again. */
-  #withRoom(task: () => Promise<void>): Promise<void> {
-    return this.#stall.run(
-      task,
-      () => this.#state.kind !== 'failed' && this.#state.kind !== 'closed',
-      () => this.#observer.progressed(),
-    );
+    else if (this.#log.hasOpenRecords && !this.#ended) this.appended(); // Whoever waited for them has gone.
   }
 
   #stopTimers(): void {
     this.#lingerTimer?.cancel();
     this.#intervalTimer?.cancel();
-    this.#lingerTimer = undefined;
-    this.#intervalTimer = undefined;
   }
 }

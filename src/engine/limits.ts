@@ -73,6 +73,10 @@ export interface Limits {
   readonly maxUnsettledBytes: number;
   readonly closeTimeoutMs: number;
   readonly lockTimeoutMs: number;
+  /** Whether records are handed out when they are durable, not when they are written. */
+  readonly readsDurable: boolean;
+  /** Whether memory is kept until its records are durable, not until they are written. */
+  readonly keepsUntilDurable: boolean;
   /** Bytes of one slot: appends gather here until they are written. */
   readonly slotBytes: number;
   /** Slots there may be at once; they are allocated when first needed. */
@@ -97,6 +101,8 @@ export const publishBytesMax: number = 16 * MiB;
 export const cursorNamePattern: RegExp = /^[A-Za-z0-9._-]{1,64}$/;
 
 const ledgerReserveBytes: number = 16 * KiB;
+// Slots hold what is not safe yet: all that may be unsynced and two to go on with, or else only what is being written.
+const slotsUntilWritten = 4;
 const largestOption = Number.MAX_SAFE_INTEGER;
 const largestTimeoutMs = 2 ** 31 - 1;
 
@@ -109,6 +115,7 @@ export function resolveLimits(options: DiskBufferOptions): Limits {
   const slotBytes = Math.min(slotBytesMax, alignDown(segmentBytes / 2, 8));
   const frameBytesDefault = Math.min(64 * KiB, slotBytes - 64);
   const durability = oneOf('durability', options.durability ?? 'sync', ['memory', 'os', 'interval', 'sync']);
+  const keepsUntilDurable = durability === 'sync' || durability === 'interval';
   const maxUnsyncedBytes = Math.min(
     whole('maxUnsyncedBytes', options.maxUnsyncedBytes ?? 16 * MiB, 64 * KiB, largestOption),
     Math.floor(maxBytes / 4),
@@ -130,8 +137,10 @@ export function resolveLimits(options: DiskBufferOptions): Limits {
     maxUnsettledBytes: whole('maxUnsettledBytes', options.maxUnsettledBytes ?? 16 * MiB, 1, largestOption),
     closeTimeoutMs: whole('closeTimeoutMs', options.closeTimeoutMs ?? 5_000, 0, largestTimeoutMs),
     lockTimeoutMs: whole('lockTimeoutMs', options.lockTimeoutMs ?? 30_000, 0, largestTimeoutMs),
+    readsDurable: durability === 'sync',
+    keepsUntilDurable,
     slotBytes,
-    slotsMax: slotsOf(durability, maxUnsyncedBytes, slotBytes),
+    slotsMax: keepsUntilDurable ? Math.ceil(maxUnsyncedBytes / slotBytes) + 2 : slotsUntilWritten,
     maxRecordBytes: Math.min(segmentBytes - segmentOverheadBytes, recordBytesMax),
     admissionBytes: maxBytes - ledgerReserveBytes - segmentBytes,
     quarantineBytesMax: Math.min(64 * MiB, Math.floor(maxBytes / 8)),
@@ -152,13 +161,6 @@ function segmentBytesOf(options: DiskBufferOptions, maxBytes: number): number {
   const usual = Math.min(Math.max(maxBytes / 16, segmentBytesMin), segmentBytesDefaultMax);
   const chosen = options.segmentBytes ?? Math.min(Math.floor(usual), largest);
   return alignDown(whole('segmentBytes', chosen, segmentBytesMin, largest), 4096);
-}
-
-// Slots hold what is not yet safe: with `sync` and `interval` until it is durable, so that there must be room for all
-// that may be unsynced and two to go on with; otherwise until it is written, for which four are plenty.
-function slotsOf(durability: Durability, maxUnsyncedBytes: number, slotBytes: number): number {
-  const releasedAtDurable = durability === 'sync' || durability === 'interval';
-  return releasedAtDurable ? Math.ceil(maxUnsyncedBytes / slotBytes) + 2 : 4;
 }
 
 function cursorNamesOf(names: readonly string[]): readonly string[] {

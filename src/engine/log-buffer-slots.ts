@@ -5,11 +5,13 @@
 // A slot that comes back to the pool keeps its bytes until it is used again, so that readers who keep up find the
 // tail of the log in memory. The pool is used oldest first: what was written last stays readable longest.
 //
-// I6.1  memory is bounded: slotsMax slots, and one more for a frame that no slot can hold
+// I6.1  memory is bounded: slotsMax slots, and one more for a frame that no slot can hold, or two while the first of them
+//       is safe and only its seal is not
 //
 // Next: log-buffer.ts, which fills them.
 
 import { assert } from '../base/assert.ts';
+import type { LogPosition } from './events.ts';
 import { createFrameMemory, type FrameMemory, frameBytes, frameHeaderBytes } from './frame.ts';
 import type { Limits } from './limits.ts';
 import type { SegmentHeader } from './segment-header.ts';
@@ -45,7 +47,8 @@ export class SlotPool {
   /** Slots whose bytes are not safe yet, oldest first; the active one is the last. */
   readonly #inFlight: Slot[] = [];
   #allocated = 0;
-  #oversizeInFlight = 0;
+  /** Everything below this id is safe. */
+  #safeId = 0;
 
   constructor(limits: Limits) {
     this.#limits = limits;
@@ -54,6 +57,11 @@ export class SlotPool {
   /** How many slots can be had at once. */
   get free(): number {
     return this.#pool.length + this.#limits.slotsMax - this.#allocated;
+  }
+
+  /** Whether some oversize slot holds, or is about to hold, a frame that is not safe. */
+  get holdsOversize(): boolean {
+    return this.#inFlight.some((slot) => slot.oversize && (slot.closedEnd === 0 || slot.endId > this.#safeId));
   }
 
   /** Slots whose bytes are not safe yet, in the order of the log. */
@@ -66,15 +74,16 @@ export class SlotPool {
     return frameBytes(bodyBytes) > this.#limits.slotBytes;
   }
 
-  /** Whether memory for a slot that begins with this body can be had at once. One oversize slot at a time (I6.1). */
+  /** Whether memory for a slot that begins with this body can be had at once. Oversize frames go one at a time (I6.1). */
   canActivate(bodyBytes: number): boolean {
-    return this.isOversize(bodyBytes) ? this.#oversizeInFlight === 0 : this.free > 0;
+    return this.isOversize(bodyBytes) ? !this.holdsOversize : this.free > 0;
   }
 
   /** The next slot of the log, empty, at file offset `base` of `segment`. */
   activate(segment: SegmentHeader, base: number, bodyBytes: number): Slot {
     assert(this.canActivate(bodyBytes), 'I6.1: a slot is free when one is activated');
-    const slot = this.isOversize(bodyBytes) ? this.#createOversize(segment, bodyBytes) : this.#take(segment);
+    const oversize = this.isOversize(bodyBytes);
+    const slot = oversize ? createSlot(segment, frameBytes(bodyBytes), true) : this.#take(segment);
     slot.segment = segment;
     slot.base = base;
     slot.closedEnd = 0;
@@ -84,14 +93,17 @@ export class SlotPool {
     return slot;
   }
 
-  /** Everything below `endId` is safe: slots with nothing above it go back to the pool, their bytes still readable. */
-  release(endId: number): void {
+  /**
+   * Everything before `end` is safe: slots with nothing behind it go back to the pool, their bytes still readable. A place
+   * and not an id says so, because a seal has no id and may still be on its way when all records before it are safe.
+   */
+  release(end: LogPosition): void {
+    this.#safeId = end.nextId;
     for (;;) {
       const slot = this.#inFlight[0];
-      if (slot === undefined || !slot.retired || slot.takenEnd < slot.closedEnd || slot.endId > endId) return;
+      if (slot === undefined || !slot.retired || !endsBefore(slot, end)) return;
       this.#inFlight.shift();
-      if (slot.oversize) this.#oversizeInFlight -= 1;
-      else this.#pool.push(slot);
+      if (!slot.oversize) this.#pool.push(slot);
     }
   }
 
@@ -109,11 +121,11 @@ export class SlotPool {
     this.#allocated += 1;
     return createSlot(segment, this.#limits.slotBytes, false);
   }
+}
 
-  #createOversize(segment: SegmentHeader, bodyBytes: number): Slot {
-    this.#oversizeInFlight += 1;
-    return createSlot(segment, frameBytes(bodyBytes), true);
-  }
+function endsBefore(slot: Slot, end: LogPosition): boolean {
+  const { segmentNumber } = slot.segment;
+  return segmentNumber < end.segment || (segmentNumber === end.segment && slot.base + slot.closedEnd <= end.offset);
 }
 
 function createSlot(segment: SegmentHeader, byteLength: number, oversize: boolean): Slot {

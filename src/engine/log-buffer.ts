@@ -100,9 +100,9 @@ export class LogBuffer {
     return this.#frameRecords > 0;
   }
 
-  /** How many slots can be had at once. */
-  get freeSlots(): number {
-    return this.#slots.free;
+  /** Whether appends will soon have to wait for memory. */
+  get isShortOfMemory(): boolean {
+    return this.#slots.free < 2 || this.#slots.holdsOversize;
   }
 
   /** The segment being filled, if one was started. */
@@ -244,16 +244,15 @@ export class LogBuffer {
     };
   }
 
-  /** Bytes that {@link take} would hand out now, over all slots. */
+  /** Bytes that {@link take} would hand out now, the active slot included. */
   get bytesToTake(): number {
-    let bytes = 0;
-    for (const slot of this.#slots.inFlight) bytes += slot.closedEnd - slot.takenEnd;
-    return bytes;
+    const slot = this.#slots.inFlight.find((candidate) => candidate.takenEnd < candidate.closedEnd);
+    return slot === undefined ? 0 : slot.closedEnd - slot.takenEnd;
   }
 
-  /** Everything below `endId` is safe: its memory may be used again. */
-  release(endId: number): void {
-    this.#slots.release(endId);
+  /** Everything before `end` is safe: its memory may be used again. */
+  release(end: LogPosition): void {
+    this.#slots.release(end);
   }
 
   /** The memory that holds closed frames of this segment at this file offset, if some still does. */
