@@ -270,14 +270,17 @@ export class Writer {
       case 'drop_oldest':
         this.#observer.roomWanted();
         return false;
-      case 'reject':
-        pending.reject(this.#fullError(reason));
+      // Refused at the end of the tick: a loop of refused appends must not keep the disk from making room.
+      case 'reject': {
+        const full = this.#fullError(reason);
+        this.#clock.defer(() => pending.reject(full));
         return true;
+      }
       case 'drop_newest': {
         let bytes = 0;
         for (const record of pending.records) bytes += record.payload.length;
         this.#observer.dropped(reason, pending.events, bytes);
-        pending.resolve({ dropped: reason });
+        this.#clock.defer(() => pending.resolve({ dropped: reason }));
         return true;
       }
     }
@@ -322,11 +325,13 @@ export class Writer {
     return recordId;
   }
 
-  /** Resolves when the buffer's promise holds for everything below `endId`. */
-  async #kept(endId: number, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Resolves when the buffer's promise holds for everything below `endId`; undefined if it does. Not an async function:
+   * the promise of the group is enough, another one for each record would cost a fifth of the append.
+   */
+  #kept(endId: number, signal: AbortSignal | undefined): Promise<void> | undefined {
     const promise = this.#promise(endId);
-    if (promise === undefined) return;
-    await (signal === undefined ? promise : abortable(promise, signal));
+    return promise === undefined || signal === undefined ? promise : abortable(promise, signal);
   }
 
   #promise(endId: number): Promise<void> | undefined {
