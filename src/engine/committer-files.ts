@@ -12,7 +12,7 @@ import { assert } from '../base/assert.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';
 import type { EventHub } from './events.ts';
 import type { WriteJob } from './log-buffer.ts';
-import type { Segment, SegmentCatalog } from './segment-catalog.ts';
+import { letGo, type Segment, type SegmentCatalog } from './segment-catalog.ts';
 import { encodeSegmentHeader, type SegmentHeader, segmentFileName, segmentHeaderBytes } from './segment-header.ts';
 
 interface OpenSegment {
@@ -79,7 +79,7 @@ export class SegmentFiles {
 
   /** Gives all descriptors back. Makes nothing durable. */
   async close(): Promise<void> {
-    for (const entry of this.#open.splice(0)) await entry.file.close();
+    for (const entry of this.#open.splice(0)) await letGo(entry.file);
   }
 
   async #entryFor(header: SegmentHeader): Promise<OpenSegment> {
@@ -121,7 +121,7 @@ export class SegmentFiles {
   async #closeFinished(): Promise<void> {
     while (this.#open.length > 1 && (this.#open[0] as OpenSegment).unsyncedBytes === 0) {
       const entry = this.#open.shift() as OpenSegment;
-      await entry.file.close();
+      await letGo(entry.file);
     }
   }
 }

@@ -232,7 +232,10 @@ export class Core {
         committer.watch();
         return () => committer.unwatch();
       },
-      moved: () => this.#moved(),
+      moved: () => {
+        this.#moved();
+        this.#onProgress(); // A gap that was passed settles nothing, and may have been the last thing to come.
+      },
       settled: () => this.#onProgress(),
     });
   }

@@ -20,7 +20,7 @@ import type { Ledger } from './ledger.ts';
 import type { LedgerPublisher } from './ledger-publisher.ts';
 import type { LogBuffer } from './log-buffer.ts';
 import type { Cursor } from './ordered-finalizer-cursor.ts';
-import type { Segment, SegmentCatalog } from './segment-catalog.ts';
+import { letGo, type Segment, type SegmentCatalog } from './segment-catalog.ts';
 import { segmentHeaderBytes } from './segment-header.ts';
 import { SegmentWalk } from './segment-walk.ts';
 
@@ -216,7 +216,7 @@ export class Reclaimer {
         }
       }
     } finally {
-      await file.close();
+      await letGo(file);
     }
   }
 }

@@ -16,7 +16,7 @@ import { FormatError, isStorageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';
 import { decodeLedgerSlot, encodeLedgerSlot, type LedgerContent, ledgerSlotBytes } from './ledger-slot.ts';
-import { readFully } from './segment-catalog.ts';
+import { letGo, readFully } from './segment-catalog.ts';
 
 export const ledgerName = 'ledger';
 
@@ -32,16 +32,20 @@ export interface LedgerReading {
 
 export class Ledger {
   readonly #fileSystem: FileSystem;
+  readonly #directory: string;
   readonly #path: string;
   /** Undefined until the first publish creates it: opening needs no space. */
   #file: FileHandle | undefined;
+  /** It is before any slot is valid: who finds a valid slot need not sync the name again (A5). */
+  #nameDurable = false;
   readonly #settled: [LedgerContent | undefined, LedgerContent | undefined] = [undefined, undefined];
   #generation = 0;
   #nextSlot: 0 | 1 = 0;
   #publishing = false;
 
-  private constructor(fileSystem: FileSystem, path: string, file: FileHandle | undefined) {
+  private constructor(fileSystem: FileSystem, directory: string, path: string, file: FileHandle | undefined) {
     this.#fileSystem = fileSystem;
+    this.#directory = directory;
     this.#path = path;
     this.#file = file;
   }
@@ -55,12 +59,12 @@ export class Ledger {
     const path = `${directory}/${ledgerName}`;
     const existed = (await fileSystem.facts(path)) !== undefined;
     const file = existed ? await fileSystem.open(path, 'read_write') : undefined;
-    const ledger = new Ledger(fileSystem, path, file);
+    const ledger = new Ledger(fileSystem, directory, path, file);
     try {
       const found = file === undefined ? { content: undefined, validSlots: 0 as const } : await ledger.#load(file);
       return { ledger, reading: { ...found, existed } };
     } catch (cause) {
-      await file?.close();
+      if (file !== undefined) await letGo(file);
       throw cause;
     }
   }
@@ -88,6 +92,8 @@ export class Ledger {
     this.#generation += 1;
     try {
       this.#file ??= await this.#fileSystem.open(this.#path, 'create');
+      if (!this.#nameDurable) await this.#fileSystem.syncDirectory(this.#directory);
+      this.#nameDurable = true;
       const bytes = encodeLedgerSlot(this.#generation, content);
       for (let done = 0; done < bytes.length; ) {
         done += await this.#file.write(bytes.subarray(done), slot * ledgerSlotBytes + done);
@@ -101,7 +107,7 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
-    await this.#file?.close();
+    if (this.#file !== undefined) await letGo(this.#file);
   }
 
   /** Reads both slots; the next publish goes to the one that is not the newest. */
@@ -112,6 +118,7 @@ export class Ledger {
     this.#nextSlot = firstIsNewest ? 1 : 0;
     this.#generation = Math.max(first?.generation ?? 0, second?.generation ?? 0);
     const validSlots = first !== undefined && second !== undefined ? 2 : first === second ? 0 : 1;
+    this.#nameDurable = validSlots > 0; // Else whoever made the file may have been killed before its name was synced.
     return { content: (firstIsNewest ? first : second)?.content, validSlots };
   }
 }

@@ -66,7 +66,8 @@ export class Cursor implements DeliveryOwner {
   #payloadBytes: number;
   #retried = 0;
   #state: 'open' | 'paused' | 'closed' = 'open';
-  #usable: Promise<void> | undefined;
+  /** `waiting`: the position is not durable yet. Otherwise why it never will be. */
+  #unusable: 'waiting' | { readonly cause: unknown } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #reading = 0;
   #wake: (() => void) | undefined;
@@ -86,7 +87,6 @@ export class Cursor implements DeliveryOwner {
     this.#host = options.host;
     this.#reader = options.reader;
     this.#payloadBytes = options.position.payloadBytes;
-    this.#usable = options.usable;
     this.#finalizer = new OrderedFinalizer({
       position: options.position.nextId,
       released: (run) => this.#released(run),
@@ -99,6 +99,7 @@ export class Cursor implements DeliveryOwner {
       start: options.position,
       passGap: (from, to) => this.#passGap(from, to),
     });
+    if (options.usable !== undefined) this.#waitUntil(options.usable);
   }
 
   /** I11.11. */
@@ -159,10 +160,6 @@ export class Cursor implements DeliveryOwner {
   async #readInTurn(options: ReadOptions, before: Promise<unknown> | undefined): Promise<Delivery | undefined> {
     try {
       if (before !== undefined) await (options.signal === undefined ? before : abortable(before, options.signal));
-      if (this.#usable !== undefined) {
-        await (options.signal === undefined ? this.#usable : abortable(this.#usable, options.signal));
-        this.#usable = undefined;
-      }
       return await this.#next(options);
     } finally {
       this.#reading -= 1;
@@ -173,11 +170,25 @@ export class Cursor implements DeliveryOwner {
     for (;;) {
       signal?.throwIfAborted();
       if (this.#state === 'closed') return undefined;
-      const outcome = this.#state === 'paused' ? 'window' : this.#take(maxRecords >= 1 ? maxRecords : 1, maxBytes);
+      if (typeof this.#unusable === 'object') throw this.#unusable.cause;
+      const mayTake = this.#state === 'open' && this.#unusable === undefined;
+      const outcome = !mayTake ? 'window' : this.#take(maxRecords >= 1 ? maxRecords : 1, maxBytes);
       if (typeof outcome === 'object') return outcome;
       if (outcome === 'load') await this.#load();
       else await this.#wait(outcome === 'caught_up', signal);
     }
+  }
+
+  #waitUntil(usable: Promise<void>): void {
+    this.#unusable = 'waiting';
+    const settle = (unusable: { readonly cause: unknown } | undefined): void => {
+      this.#unusable = unusable;
+      this.wake();
+    };
+    usable.then(
+      () => settle(undefined),
+      (cause: unknown) => settle({ cause }),
+    );
   }
 
   async #load(): Promise<void> {
@@ -210,12 +221,11 @@ export class Cursor implements DeliveryOwner {
    */
   async dropTo(place: ReadStart, bytes: number): Promise<{ readonly events: number; readonly bytes: number }> {
     await this.#loading?.catch(() => undefined); // A read that began before the pause still holds the file.
-    const handedOut = this.#finalizer.settleBelow(place.nextId, 'dropped_oldest');
     const unread = Math.max(0, place.nextId - this.#feed.unreadId);
-    if (unread > 0) {
-      this.#feed.skip(unread, bytes, 'dropped_oldest');
-      await this.#feed.jump(place);
-    }
+    if (unread > 0) await this.#feed.jump(place);
+    // From here on nothing waits: what is settled meanwhile was settled before the drop, and counts.
+    const handedOut = this.#finalizer.settleBelow(place.nextId, 'dropped_oldest');
+    if (unread > 0) this.#feed.skip(unread, bytes, 'dropped_oldest');
     this.#retries.retain((retry) => this.#finalizer.isOpen(retry.ticket));
     this.#release();
     return { events: handedOut.events + unread, bytes: handedOut.bytes + (unread > 0 ? bytes : 0) };

@@ -26,7 +26,7 @@ import { frameAlignment, readOwnFrame } from './frame.ts';
 import type { LogBuffer } from './log-buffer.ts';
 import type { TailWindow } from './log-buffer-slots.ts';
 import { copyFrame, endIdOf, type FrameCopy, type OpenFile, walkOf } from './reader-file.ts';
-import { newerFormat, type Segment, type SegmentCatalog } from './segment-catalog.ts';
+import { letGo, newerFormat, type Segment, type SegmentCatalog } from './segment-catalog.ts';
 import { segmentHeaderBytes } from './segment-header.ts';
 import type { Quarantine } from './segment-quarantine.ts';
 import type { WalkStep } from './segment-walk.ts';
@@ -145,7 +145,7 @@ export class LogReader {
   async close(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
-    await open?.file.close();
+    if (open !== undefined) await letGo(open.file);
   }
 
   // From memory.

@@ -15,7 +15,7 @@ import { mark } from '../base/marks.ts';
 import { alignDown, MiB } from '../base/units.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';
 import type { Recovered, Repair } from './recovery.ts';
-import { readFully, type Segment } from './segment-catalog.ts';
+import { letGo, readFully, type Segment } from './segment-catalog.ts';
 import { segmentHeaderBytes } from './segment-header.ts';
 import type { Quarantine } from './segment-quarantine.ts';
 
@@ -75,7 +75,7 @@ export class Repairs {
   async close(): Promise<void> {
     const files = this.#rewritten;
     this.#rewritten = [];
-    for (const { file } of files) await file.close();
+    for (const { file } of files) await letGo(file);
   }
 
   async #repair(repair: Repair): Promise<void> {

@@ -14,7 +14,7 @@ import type { FileSystem } from '../platform/file-system.ts';
 import type { EventHub, LogPosition } from './events.ts';
 import type { IdRange } from './ledger-slot.ts';
 import type { Situation } from './recovery-table.ts';
-import type { Segment, SegmentCatalog } from './segment-catalog.ts';
+import { letGo, type Segment, type SegmentCatalog } from './segment-catalog.ts';
 import { segmentHeaderBytes } from './segment-header.ts';
 import { SegmentWalk } from './segment-walk.ts';
 
@@ -130,7 +130,7 @@ async function scanFrames(
       end: found.end,
     };
   } finally {
-    await file.close();
+    await letGo(file);
   }
 }
 

@@ -25,7 +25,7 @@ import { type LedgerReading, ledgerName } from './ledger.ts';
 import { type IdRange, type LedgerContent, type LedgerCursor, unconfirmedRangesMax } from './ledger-slot.ts';
 import { type ScannedSegment, type ScanResult, scan } from './recovery-scan.ts';
 import { type Action, endedCleanly, judge } from './recovery-table.ts';
-import { readFully, type Segment, SegmentCatalog } from './segment-catalog.ts';
+import { letGo, readFully, type Segment, SegmentCatalog } from './segment-catalog.ts';
 import { parseSegmentFileName, readSegmentHeader, segmentHeaderBytes } from './segment-header.ts';
 import { quarantineName } from './segment-quarantine.ts';
 
@@ -215,7 +215,7 @@ async function readUuid(fileSystem: FileSystem, segment: Segment): Promise<strin
     const own = reading.kind !== 'bad' && reading.header.segmentNumber === segment.number;
     return own ? reading.header.uuid : undefined;
   } finally {
-    await file.close();
+    await letGo(file);
   }
 }
 

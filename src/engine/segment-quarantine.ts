@@ -10,6 +10,7 @@ import { mark } from '../base/marks.ts';
 import { MiB } from '../base/units.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';
 import type { EventHub } from './events.ts';
+import { letGo } from './segment-catalog.ts';
 
 export const quarantineName = 'quarantine';
 
@@ -92,7 +93,7 @@ export class Quarantine {
       await this.#discard(copy, target, byteLength);
       throw cause;
     }
-    await copy.close();
+    await letGo(copy);
     mark('quarantine.kept');
     this.#events.emit('quarantined', { path: target, byteLength });
   }
@@ -110,12 +111,12 @@ export class Quarantine {
         at += count;
       }
     } finally {
-      await source.close();
+      await letGo(source);
     }
   }
 
   async #discard(copy: FileHandle, target: string, byteLength: number): Promise<void> {
-    await copy.close().catch(() => undefined);
+    await letGo(copy);
     await this.#fileSystem.remove(target);
     this.#byteLength -= byteLength;
   }
