@@ -24,7 +24,7 @@ export type Durability = 'memory' | 'os' | 'interval' | 'sync';
 export type WhenFull = 'block' | 'drop_newest' | 'drop_oldest' | 'reject';
 
 export interface DiskBufferOptions {
-  /** Directory of this buffer, and of nothing else. Created with mode 0700 if missing; its parent must exist. */
+  /** Directory of this buffer, and of nothing else. Created with mode 0700 if missing, and its parents too. */
   readonly path: string;
   /** Most bytes that all files of the directory take together; at least 1 MiB. Default 256 MiB. */
   readonly maxBytes?: number;
@@ -38,17 +38,20 @@ export interface DiskBufferOptions {
   readonly segmentBytes?: number;
   /** A frame is closed before its body passes this many bytes; 4 KiB .. slot size - 64. Default 64 KiB. */
   readonly frameBytesMax?: number;
-  /** Longest time between a change and the ledger that records it. Default 100. */
+  /** Longest time between a change and the ledger that records it; at least 1,000 in `os` and `memory`. Default 100. */
   readonly publishIntervalMs?: number;
   /** With `interval`: how long written bytes may stay unsynced before a sync begins. Default 100. */
   readonly syncIntervalMs?: number;
   /** How long a record nobody waits for may stay in an open frame. Default 5. */
   readonly lingerMs?: number;
-  /** Most bytes written and not yet synced, with `interval`; at most maxBytes/4. Default 16 MiB. */
+  /**
+   * Most bytes written and not yet synced, with `interval`; at most maxBytes/4, larger values count as that. One record
+   * or batch that is larger than a slot may pass it. Default 16 MiB.
+   */
   readonly maxUnsyncedBytes?: number;
-  /** Most bytes of frames handed out and not yet settled, per cursor. Default 16 MiB. */
+  /** Most bytes of frames handed out and not yet settled, per cursor; one frame may always be taken. Default 16 MiB. */
   readonly maxUnsettledBytes?: number;
-  /** How long `close` waits for open deliveries. Default 5,000. */
+  /** How long `close` waits for open deliveries, and for room on a full disk. Default 5,000. */
   readonly closeTimeoutMs?: number;
   /** How long `open` waits for a predecessor that still holds the directory. Default 30,000. */
   readonly lockTimeoutMs?: number;

@@ -50,6 +50,10 @@ export interface DeliveryOwner {
 
 const done = 1;
 
+/**
+ * A run of records in a consumer's hands. Settle each of them exactly once, as a whole or one by one, in any order; an
+ * unsettled one holds the cursor's position back and its frame in memory. After `close` settlements do nothing.
+ */
 export class Delivery {
   /** In record order. At least one. */
   readonly records: readonly DeliveredRecord[];
