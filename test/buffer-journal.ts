@@ -94,13 +94,17 @@ export class Journal {
    * The process or the machine went down at `atMs`: promises that do not hold across it are given up. The rule for
    * `interval`: what was accepted `exposedMs` ago or earlier is durable, `exposedMs` being the sync interval and two
    * syncs (one that had begun just before the record was written, and the one that takes it along).
+   *
+   * A record that was handed out before it was durable, which `sync` never does, may survive in a segment whose header
+   * did not: it is then delivered under a key of its own, once more.
    */
   crashed(kind: 'kill' | 'power', durability: Durability, atMs: number, exposedMs: number): void {
+    if (durability === 'sync' || (kind === 'kill' && durability !== 'memory')) return;
     for (const offer of this.#offers.values()) {
-      if (offer.state !== 'accepted' || offer.committed || durability === 'sync') continue;
-      if (kind === 'kill' && durability !== 'memory') continue;
-      if (durability === 'interval' && offer.acceptedAtMs <= atMs - exposedMs) continue;
-      offer.state = 'offered';
+      const accepted = offer.state === 'accepted';
+      if (offer.committed || (accepted && durability === 'interval' && offer.acceptedAtMs <= atMs - exposedMs)) continue;
+      if (accepted) offer.state = 'offered';
+      this.#keyOfSerial.delete(offer.serial);
     }
   }
 

@@ -14,8 +14,9 @@ import { quarantineName } from './segment-quarantine.ts';
 
 /** Makes sure that the directory exists, durably, and is safe to use. Resolves with its real path. */
 export async function prepareDirectory(fileSystem: FileSystem, path: string): Promise<string> {
-  const trimmed = path.length > 1 ? path.replace(/\/+$/, '') : path;
-  await makeDirectories(fileSystem, trimmed === '' ? '/' : trimmed);
+  const trimmed = path.replace(/(?<=.)\/+$/, '');
+  // Where a ledger is, the directory was durable before it.
+  if ((await fileSystem.facts(`${trimmed}/${ledgerName}`)) === undefined) await makeDirectories(fileSystem, trimmed);
   const facts = await fileSystem.facts(trimmed);
   if (facts?.kind !== 'directory') {
     throw unsafe(trimmed, `it is ${facts?.kind === 'link' ? 'a symbolic link' : 'not a directory'}`);
@@ -33,17 +34,25 @@ export async function listDirectory(fileSystem: FileSystem, directory: string): 
   return entries;
 }
 
-// Each directory is durable in its parent before anything is put into it (A5).
+// Each directory is durable in its parent before anything is put into it (A5). One that is there may have been made by
+// somebody who was killed before that; what lies above it was durable when it was made.
 async function makeDirectories(fileSystem: FileSystem, path: string): Promise<void> {
-  if ((await fileSystem.facts(path)) !== undefined) return;
   const parent = parentOf(path);
-  if (parent !== path) await makeDirectories(fileSystem, parent);
-  try {
-    await fileSystem.makeDirectory(path);
-  } catch (cause) {
-    if (!isStorageError(cause, 'exists')) throw cause; // Somebody was faster: just as good.
+  const existed = (await fileSystem.facts(path)) !== undefined;
+  if (!existed) {
+    if (parent !== path) await makeDirectories(fileSystem, parent);
+    try {
+      await fileSystem.makeDirectory(path);
+    } catch (cause) {
+      if (!isStorageError(cause, 'exists')) throw cause; // Somebody was faster: just as good.
+    }
   }
-  await fileSystem.syncDirectory(parent);
+  try {
+    await fileSystem.syncDirectory(parent);
+  } catch (cause) {
+    // Whoever may not even open the parent did not make this directory in it.
+    if (!existed || !isStorageError(cause, 'denied')) throw cause;
+  }
 }
 
 function checkEntry(directory: string, entry: DirectoryEntry): void {

@@ -61,3 +61,15 @@ describe('a start after a crash', () => {
     }
   });
 });
+
+describe('a first open that was killed half-way', () => {
+  test('is finished by the next one: directory and ledger have durable names before the first append', async () => {
+    for (let operations = 1; operations <= 10; operations++) {
+      const life = lifeOf({}, new SimDisk(new SimWorld({ seed: operations })));
+      const crashed = life.disk.crashAfterOperation(operations);
+      await runChecked(life.disk, Promise.race([crashed, life.open()]));
+      life.disk.killProcess(life.process, 'none');
+      await prove(life.disk, life.journal, {});
+    }
+  });
+});

@@ -62,7 +62,7 @@ export class DiskBuffer implements AsyncDisposable {
    * Rejects with UsageError for an option out of range; with StorageError `locked` when another process holds the
    * directory, `denied` when access is refused, `unsafe` when the directory or a file in it is a link or writable by
    * the world, `lock_foreign` when `lock` holds foreign bytes, `full` when a first open finds no space; with
-   * FormatError when a newer version wrote the ledger. Nothing is changed on disk then.
+   * FormatError when a newer version wrote the ledger. No segment and no ledger is changed then.
    */
   static async open(options: DiskBufferOptions): Promise<DiskBuffer> {
     const limits = resolveLimits(options);
@@ -100,14 +100,14 @@ export class DiskBuffer implements AsyncDisposable {
 
   /**
    * Appends without waiting and without a promise. `accepted` means copied: the promise of the buffer's durability
-   * holds from the next `commit`. Throws UsageError when the buffer is closed or the record is malformed, the first
-   * cause when it has failed.
+   * holds from the next `commit`. Drops and counts nothing: what it refuses is still the caller's. Throws UsageError
+   * when the buffer is closed or the record is malformed, the first cause when it has failed.
    */
   tryAppend(payload: Uint8Array, { events = 1, metadata = 0 }: AppendOptions = {}): TryAppendResult {
     return this.#core.writer.tryAppend(payload, events, metadata);
   }
 
-  /** Resolves when `tryAppend` of the record that it refused last can succeed. */
+  /** Resolves when `tryAppend` of the record that it refused last can succeed. Rejects like `append`. */
   ready(signal?: AbortSignal): Promise<void> {
     return this.#core.writer.ready(signal);
   }
@@ -131,14 +131,15 @@ export class DiskBuffer implements AsyncDisposable {
     return this.#core.writer.appendBatch(records, signal);
   }
 
-  /** Resolves when everything appended so far is durable, whatever the durability. */
+  /** Resolves when everything appended so far is durable, whatever the durability; rejects if it cannot be. */
   async commit(): Promise<void> {
     if (this.#life.kind === 'closed') throw closedError();
     await this.#core.committer.reachDurable(this.#core.log.nextId);
   }
 
   /**
-   * The cursor of this name; a new one begins at the oldest record still there, or behind everything appended so far.
+   * The cursor of this name; a new one begins at the oldest record still there, or behind everything appended so far
+   * (`newest`, which counts as `oldest` while the buffer is open that has lost both slots of its ledger).
    * A new cursor's position is fixed by this call, and durable before its first `read` resolves. From then on it holds
    * back what it has not acknowledged, until `removeCursor`. Throws UsageError for a bad name, one cursor too many,
    * or a closed buffer.
@@ -162,7 +163,7 @@ export class DiskBuffer implements AsyncDisposable {
     return cursor;
   }
 
-  /** Ends a cursor that is not required and frees what only it held back. Durable when it resolves. */
+  /** Ends a cursor that is not required and frees what only it held back. Durable when it resolves; else UsageError. */
   async removeCursor(name: string): Promise<void> {
     if (this.#life.kind !== 'open') throw closedError();
     const cursor = this.#core.cursors.remove(name);
@@ -211,7 +212,7 @@ export class DiskBuffer implements AsyncDisposable {
       throw this.#firstOpenError(directory);
     }
     // What keeps us from writing now keeps appends waiting, or fails them, but not the start: all on disk can be read.
-    const rest = this.#allowWriting(missing, reading.existed ? undefined : directory).catch((cause: unknown) => {
+    const rest = this.#allowWriting(missing).catch((cause: unknown) => {
       if (fresh) throw cause;
       mark('buffer.never_writable');
       if (this.#life.kind === 'open') committer.fail(cause);
@@ -219,10 +220,9 @@ export class DiskBuffer implements AsyncDisposable {
     if (missing === 0) await rest;
   }
 
-  async #allowWriting(publishesMissing: number, unsyncedDirectory: string | undefined): Promise<void> {
+  async #allowWriting(publishesMissing: number): Promise<void> {
     const { publisher, committer, repairs, writer } = this.#core;
     for (let missing = publishesMissing; missing > 0; missing--) await publisher.publish();
-    if (unsyncedDirectory !== undefined) await this.#holdings.fileSystem.syncDirectory(unsyncedDirectory);
     if (this.#life.kind !== 'open') return; // Closed while it waited: whoever comes next does it.
     this.#confirming = committer.start(
       () => repairs.apply(),

@@ -217,7 +217,8 @@ class SimFileHandle implements FileHandle {
     const copy = new Uint8Array(source);
     const writePart = (): void => {
       const length = this.#isWritable ? this.#storage.draws.between(0, copy.length) : 0;
-      if (length > 0) this.#storage.write(this.#file, copy.subarray(0, length), position);
+      const change = this.#storage.write(this.#file, copy.subarray(0, length), position);
+      if (change !== undefined) change.returned = true;
     };
     return await this.#submit({
       operation: 'write',

@@ -107,7 +107,15 @@ export class SimIo {
     const call = this.#record(process, plan);
     const errno = this.#errnoFor(call);
     let outcome = this.#draws.chance(0.5) ? this.#perform(call, plan, errno) : undefined;
-    if (!process.isAlive) return this.#answerOfTheDead(process, plan);
+    // What took effect is the kernel's business from then on, also when nobody is left to be told: a later sync of
+    // somebody else's takes it along.
+    const outlive = (): void => {
+      if (outcome?.kind === 'done') plan.returned?.(outcome.value);
+    };
+    if (!process.isAlive) {
+      outlive();
+      return this.#answerOfTheDead(process, plan);
+    }
     return new Promise<T>((resolve, reject) => {
       const complete = (): void => {
         this.#inFlight.get(process)?.delete(inFlight);
@@ -129,6 +137,7 @@ export class SimIo {
         },
         die: () => {
           call.outcome = 'never';
+          outlive();
           this.#answerOfTheDead(process, plan).then(resolve, reject);
         },
       };
@@ -199,7 +208,7 @@ export class SimIo {
   #drawFate<T>(plan: IoPlan<T>): void {
     const fate = this.#draws.pick(['whole', 'part', 'nothing'] as const);
     try {
-      if (fate === 'whole') plan.effect();
+      if (fate === 'whole') plan.returned?.(plan.effect());
       if (fate === 'part') plan.interrupted?.();
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;

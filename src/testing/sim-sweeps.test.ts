@@ -173,6 +173,22 @@ describe('a dead process', () => {
     expect(lengths).toEqual(new Set([0, 1, 2]));
   });
 
+  test('leaves effects that the next one can make durable, whether or not its calls had returned', async () => {
+    for (let seed = 0; seed < 60; seed++) {
+      const world = new SimWorld({ seed });
+      const disk = new SimDisk(world);
+      const victim = disk.start();
+      const file = await world.run(victim.fileSystem.open('/data/a', 'create'));
+      void file.write(new Uint8Array(600).fill(1), 0);
+      void victim.fileSystem.makeDirectory('/data/b');
+      disk.killProcess(victim);
+      const { fileSystem } = disk.start();
+      await world.run(fileSystem.open('/data/a', 'read').then(async (again) => await again.syncData()));
+      await world.run(fileSystem.syncDirectory('/data'));
+      expect(disk.undecided()).toEqual({ names: [], writes: [] });
+    }
+  });
+
   test('a power cut ends all processes of the machine', async () => {
     const world = new SimWorld({ seed: 1 });
     const disk = new SimDisk(world);
