@@ -141,7 +141,7 @@ export class Core {
 
   /** Where a cursor begins that asks for the oldest record still there. */
   get oldest(): LedgerCursor {
-    const first = this.catalog.first;
+    const first = this.catalog.segments.find((segment) => !segment.leaving);
     const start = { ...this.#oldest, payloadBytes: this.accounts.settledBytes };
     if (first?.number === this.#oldest.segment) return start;
     // Freed since open: the next one was described on that occasion. Or nothing is on disk, and what there is lies in

@@ -135,12 +135,14 @@ export class Reclaimer {
   }
 
   async #free(segment: Segment): Promise<boolean> {
+    segment.leaving = true; // At once: a cursor that is added while the file goes must not begin in it.
     await this.#committer.betweenSyncs(); // Removing a large file beside a sync makes the sync wait for it.
     try {
       await this.#fileSystem.remove(segment.path);
     } catch (cause) {
       if (!isStorageError(cause, 'missing')) {
         mark('reclaimer.remove_failed');
+        segment.leaving = false;
         return false; // The next publish tries again.
       }
     }

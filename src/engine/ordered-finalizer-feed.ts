@@ -113,7 +113,7 @@ export class FrameFeed {
     this.#unreadId += events;
   }
 
-  /** Goes on behind `place`; what lies between was given to {@link skip}. */
+  /** Goes on behind `place`; what lies between is to be given to {@link skip}. */
   async jump(place: ReadStart): Promise<void> {
     this.#current = undefined;
     this.#waiting = undefined;

@@ -12,14 +12,21 @@
 // Next: segment-quarantine.ts, where copies of damaged bytes go.
 
 import { assert } from '../base/assert.ts';
-import { DamageError, FormatError } from '../base/errors.ts';
+import { DamageError, FormatError, isStorageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';
 import type { EventHub } from './events.ts';
 import { frameAlignment } from './frame.ts';
-import { formatVersion, readSegmentHeader, type SegmentHeader, segmentHeaderBytes } from './segment-header.ts';
+import {
+  formatVersion,
+  readSegmentHeader,
+  type SegmentHeader,
+  segmentHeaderBytes,
+  segmentHeaderCopyOffset,
+} from './segment-header.ts';
 import { recoverSalt } from './segment-salt.ts';
 import { SegmentWalk } from './segment-walk.ts';
+import type { UnreadableMode } from './segment-window.ts';
 
 /**
  * What is known of a segment. `unread`: name and length only. `known`: its header says so. `rebuilt`: both headers were
@@ -35,6 +42,8 @@ export interface Segment {
   byteLength: number;
   /** Whether all is written that ever will be. */
   complete: boolean;
+  /** Whether its file is being removed: nobody begins to read here any more. */
+  leaving: boolean;
   state: SegmentState;
   /** Present in the states `known` and `rebuilt`. */
   header: SegmentHeader | undefined;
@@ -89,6 +98,7 @@ export class SegmentCatalog {
       path,
       byteLength,
       complete: true,
+      leaving: false,
       state: 'unread',
       header: undefined,
       describing: undefined,
@@ -102,6 +112,7 @@ export class SegmentCatalog {
       path,
       byteLength: 0,
       complete: false,
+      leaving: false,
       state: 'known',
       header,
       describing: undefined,
@@ -149,11 +160,19 @@ export class SegmentCatalog {
     await segment.describing;
   }
 
-  async #describe(segment: Segment): Promise<void> {
+  /** What cannot be read or opened stays so: frames that can be read are found, else the segment counts as empty. */
+  async giveUp(segment: Segment): Promise<void> {
+    if (segment.state === 'unread') await this.#describe(segment, 'damage').catch(() => undefined);
+    if (segment.state === 'unread' || segment.state === 'known') segment.state = 'empty';
+  }
+
+  async #describe(segment: Segment, unreadable: UnreadableMode = 'reject'): Promise<void> {
     const file = await this.#fileSystem.open(segment.path, 'read');
     try {
       const block = new Uint8Array(Math.min(segmentHeaderBytes, segment.byteLength));
-      await readFully(file, block, 0);
+      await readHeader(file, block).catch((cause: unknown) => {
+        if (unreadable === 'reject') throw cause;
+      });
       const reading = readSegmentHeader(block);
       if (reading.kind === 'bad') await this.#rebuild(segment, file);
       else this.#judge(segment, reading.kind === 'unknown', reading.header);
@@ -249,6 +268,21 @@ export function newerFormat(path: string): FormatError {
       `Cannot read ${path}: it was written with a version or feature this build does not know. It is ` +
       'kept as it is; open the buffer with a newer Spillway',
   });
+}
+
+/** Reads a header block. If that fails, its halves one by one: in each of them stands a copy. */
+async function readHeader(file: FileHandle, block: Uint8Array): Promise<void> {
+  try {
+    await readFully(file, block, 0);
+  } catch (cause) {
+    if (!isStorageError(cause, 'io')) throw cause;
+    mark('segment.header_by_halves');
+    const half = segmentHeaderCopyOffset;
+    const first = readFully(file, block.subarray(0, half), 0);
+    const second = readFully(file, block.subarray(half), half);
+    const halves = await Promise.allSettled([first, second]);
+    if (halves.every(({ status }) => status === 'rejected')) throw cause;
+  }
 }
 
 /** Gives a descriptor back whose bytes are safe already, or were only read: that this can fail changes nothing. */

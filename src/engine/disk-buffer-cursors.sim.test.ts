@@ -1,0 +1,51 @@
+// Cursors that come, go and lag while segments are freed under them, on the simulated disk.
+import { describe, expect, test } from 'vitest';
+import { KiB, MiB } from '../base/units.ts';
+import { type SimDisk as Disk, SimDisk, type SimProcess, SimWorld } from '../testing/index.ts';
+import { DiskBuffer } from './disk-buffer.ts';
+import type { DiskBufferOptions } from './limits.ts';
+
+async function openBuffer(
+  options: Partial<DiskBufferOptions> = {},
+): Promise<{ world: SimWorld; disk: Disk; process: SimProcess; buffer: DiskBuffer }> {
+  const world = new SimWorld({ seed: 1 });
+  const disk = new SimDisk(world);
+  const process = disk.start();
+  const { fileSystem, clock, random } = process;
+  const sizes = { maxBytes: MiB, segmentBytes: 128 * KiB };
+  const buffer = await world.run(
+    DiskBuffer.open({ path: '/data/buffer', fileSystem, clock, random, ...sizes, ...options }),
+  );
+  return { world, disk, process, buffer };
+}
+
+/** Appends records of 8 KiB. */
+async function fill(world: SimWorld, buffer: DiskBuffer, count: number): Promise<void> {
+  for (let done = 0; done < count; done++) await world.run(buffer.append(new Uint8Array(8 * KiB)));
+}
+
+/** Acknowledges this many events of a cursor. */
+async function acknowledge(world: SimWorld, buffer: DiskBuffer, count: number): Promise<void> {
+  const cursor = buffer.cursor('default');
+  for (let done = 0; done < count; ) {
+    const delivery = await world.run(cursor.read({ maxRecords: count - done }));
+    done += delivery?.records.length ?? 0;
+    delivery?.ack();
+  }
+}
+
+describe('a new cursor', () => {
+  test('does not begin in a segment whose file is being removed', async () => {
+    const { world, disk, buffer } = await openBuffer();
+    await fill(world, buffer, 30);
+    await acknowledge(world, buffer, 20);
+    const lost: unknown[] = [];
+    buffer.events.on('lost', (loss) => lost.push(loss));
+    await world.run(() => disk.calls.at(-1)?.operation === 'remove');
+    const late = buffer.cursor('late', { from: 'oldest' });
+    const delivery = await world.run(late.read());
+    expect(lost).toEqual([]);
+    expect(delivery?.records[0]?.id).toBe(late.nextId);
+    expect(late.nextId).toBeGreaterThan(1);
+  });
+});
