@@ -1,8 +1,9 @@
-// A simulated machine with one buffer directory on it, for tests that want to say only what they are about: open, append,
-// read, crash, look. Every call runs the world until its promise settles; nothing waits for real.
+// A simulated machine with one buffer directory on it, for tests that want to say only what they are about: open,
+// append, read, crash, look. Every call runs the world until its promise settles; nothing waits for real.
 
 import { DiskBuffer } from '../src/engine/disk-buffer.ts';
 import type { BufferEvents } from '../src/engine/events.ts';
+import { decodeLedgerSlot, encodeLedgerSlot, type LedgerContent, ledgerSlotBytes } from '../src/engine/ledger-slot.ts';
 import type { DiskBufferOptions } from '../src/engine/limits.ts';
 import type { Cursor } from '../src/engine/ordered-finalizer-cursor.ts';
 import type { DeliveredRecord, Delivery } from '../src/engine/ordered-finalizer-delivery.ts';
@@ -143,6 +144,22 @@ export class BufferRig {
     this.disk.plantFile(`${bufferPath}/${name}`, bytes);
   }
 
+  /** A machine of its own with a copy of this disk. */
+  copy(seed: number = 1): BufferRig {
+    return new BufferRig({ disk: this.disk.clone(new SimWorld({ seed })) });
+  }
+
+  /** Three segments of three frames with one record each, `1` to `9`, closed cleanly. */
+  static async threeSegments(): Promise<BufferRig> {
+    const rig = new BufferRig();
+    for (const first of [1, 4, 7]) {
+      const buffer = await rig.open();
+      await rig.appendFrames(buffer, `${first}`, `${first + 1}`, `${first + 2}`);
+      await rig.close(buffer);
+    }
+    return rig;
+  }
+
   /** Names in the buffer's directory, without lock and holder. */
   names(): string[] {
     return this.disk
@@ -216,4 +233,14 @@ export function flipped(bytes: Uint8Array, offset: number, mask = 1): Uint8Array
   const copy = Uint8Array.from(bytes);
   copy[offset] = (copy[offset] as number) ^ mask;
   return copy;
+}
+
+/** The same ledger with other contents in every valid slot. */
+export function editLedger(ledger: Uint8Array, edit: (content: LedgerContent) => LedgerContent): Uint8Array {
+  const slots = [0, ledgerSlotBytes].map((start) => {
+    const slot = ledger.subarray(start, start + ledgerSlotBytes);
+    const reading = decodeLedgerSlot(slot);
+    return reading.kind === 'valid' ? encodeLedgerSlot(reading.generation, edit(reading.content)) : slot;
+  });
+  return Uint8Array.from(Buffer.concat(slots));
 }

@@ -79,6 +79,8 @@ export class LogReader {
   #hinted = true;
   #open: OpenFile | undefined;
   #pending: FrameCopy | undefined;
+  /** The segment whose header or file is wanted now: what three tries are made for. */
+  #wantedNow: Segment | undefined;
   #tries = 0;
   #retryAt = 0;
 
@@ -96,11 +98,10 @@ export class LogReader {
 
   /** The next thing in the log, without waiting. */
   next(): ReadStep {
-    const pending = this.#pending;
-    if (pending !== undefined) return this.#handOut(pending);
     for (;;) {
       const readableId = this.#context.readableId();
       if (this.#nextId >= readableId) return waitStep;
+      if (this.#pending !== undefined) return this.#handOut(this.#pending);
       const tail = this.#hinted ? undefined : this.#context.log.find(this.#segment, this.#offset);
       const step = tail === undefined ? this.#fromFile(readableId) : this.#fromTail(tail);
       if (step !== undefined) return step;
@@ -224,6 +225,7 @@ export class LogReader {
       open.walk.extend(segment.byteLength);
       return undefined;
     }
+    if (this.#hinted && this.#nextId < open.endId) return this.#distrustHint();
     if (!segment.complete) return this.#missingWhileFilled(open, step.offset, readableId);
     if (step.tail === 'bytes' || step.tail === 'unreadable') this.#report(segment, step.offset, segment.byteLength);
     if (this.#context.catalog.after(segment.number) !== undefined) return this.#nextSegment();
@@ -259,67 +261,71 @@ export class LogReader {
     const { catalog, fileSystem } = this.#context;
     const segment = this.#hinted ? await this.#locate() : catalog.from(this.#segment);
     if (segment === undefined) return;
-    await catalog.describe(segment);
+    await this.#describe(segment);
     const next = catalog.after(segment.number);
     if (segment.complete && next !== undefined) await catalog.describe(next).catch(() => undefined);
     if (segment.state === 'stranger' || segment.state === 'empty') return this.#stepOver(segment);
     if (segment.header === undefined) return; // Newer: the next step says so.
-    const endId = endIdOf(segment, next);
-    if (endId <= this.#nextId) return this.#stepOver(segment); // Everybody may have passed it: it may be gone already.
-    if (segment.number !== this.#segment) {
-      this.#segment = segment.number;
-      this.#offset = segmentHeaderBytes;
-    }
-    const file = await fileSystem.open(segment.path, 'read');
     const end = segment.byteLength;
+    const isPlace = this.#offset >= segmentHeaderBytes && this.#offset <= end && this.#offset % frameAlignment === 0;
+    if (segment.number !== this.#segment || !isPlace) this.#offset = segmentHeaderBytes;
+    this.#segment = segment.number;
+    const file = await fileSystem.open(segment.path, 'read');
     const from = Math.min(this.#offset, alignDown(end, frameAlignment));
     this.#open = {
       segment,
       file,
       walk: walkOf(segment, file, from, end, 'reject'),
       end,
-      endId,
+      endId: endIdOf(segment, next),
     };
   }
 
   /** The segment that the hint names if it can be right, otherwise the youngest one that can hold the id. */
   async #locate(): Promise<Segment | undefined> {
     const { catalog } = this.#context;
-    const hinted = catalog.at(this.#segment);
-    const offsetFits =
-      hinted !== undefined &&
-      this.#offset >= segmentHeaderBytes &&
-      this.#offset <= hinted.byteLength &&
-      this.#offset % frameAlignment === 0;
-    if (!offsetFits) this.#moveTo(this.#segment, segmentHeaderBytes);
-    let segment = hinted ?? catalog.from(this.#segment) ?? catalog.last;
+    let segment = catalog.from(this.#segment) ?? catalog.last;
     while (segment !== undefined) {
-      await catalog.describe(segment);
+      await this.#describe(segment);
       const before = catalog.before(segment.number);
       if (before === undefined || (segment.header?.firstId ?? Number.POSITIVE_INFINITY) <= this.#nextId) break;
       mark('reader.relocated');
       segment = before;
-      this.#moveTo(segment.number, segmentHeaderBytes);
+    }
+    return segment === undefined ? undefined : await this.#forward(segment);
+  }
+
+  /** What ends at or below the id is not wanted, and may be being freed at this moment. */
+  async #forward(from: Segment): Promise<Segment> {
+    const { catalog } = this.#context;
+    let segment = from;
+    for (let next = catalog.after(from.number); next !== undefined; next = catalog.after(segment.number)) {
+      await catalog.describe(next).catch(() => undefined);
+      if (next.state === 'stranger') continue; // Known as one now: it is left out.
+      const firstId = next.header?.firstId ?? 0;
+      if (firstId === 0 || firstId > this.#nextId) break;
+      segment = next;
     }
     return segment;
+  }
+
+  async #describe(segment: Segment): Promise<void> {
+    this.#wantedNow = segment;
+    await this.#context.catalog.describe(segment);
   }
 
   /** The third try failed as well: from now on what cannot be read is damage, and reading goes on behind it. */
   async #giveUpOnBlocks(): Promise<void> {
     mark('reader.blocks_given_up');
     const open = this.#open;
-    const segment = open?.segment ?? this.#context.catalog.from(this.#segment);
-    if (segment === undefined) return;
-    if (open === undefined || segment.header === undefined) {
-      if (segment.state === 'unread') segment.state = 'empty';
-      return;
-    }
-    open.end = segment.byteLength;
-    open.walk = walkOf(segment, open.file, open.walk.offset, open.end, 'damage');
+    if (open !== undefined) {
+      open.end = open.segment.byteLength;
+      open.walk = walkOf(open.segment, open.file, open.walk.offset, open.end, 'damage');
+    } else if (this.#wantedNow !== undefined) await this.#context.catalog.giveUp(this.#wantedNow);
   }
 
   #stepOver(segment: Segment): void {
-    if (segment.state === 'empty') this.#report(segment, 0, segment.byteLength);
+    if (segment.state === 'empty' && segment.byteLength > 0) this.#report(segment, 0, segment.byteLength);
     this.#segment = segment.number;
     this.#nextSegment();
   }
@@ -329,8 +335,8 @@ export class LogReader {
   #handOut(copy: FrameCopy): ReadStep {
     const { firstId, nextId } = copy.frame;
     if (firstId > this.#nextId) {
-      this.#pending = copy;
-      return this.#gapTo(firstId);
+      this.#pending = copy; // It may lie beyond what is readable: then only so much of the gap is certain (I10.2).
+      return this.#gapTo(Math.min(firstId, this.#context.readableId()));
     }
     this.#pending = undefined;
     this.#nextId = nextId;
