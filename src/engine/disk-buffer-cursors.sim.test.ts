@@ -49,3 +49,21 @@ describe('a new cursor', () => {
     expect(late.nextId).toBeGreaterThan(1);
   });
 });
+
+describe('a cursor that has passed a segment', () => {
+  test('reads on while the file of that segment is being removed', async () => {
+    const { world, disk, process, buffer } = await openBuffer();
+    await fill(world, buffer, 30);
+    await acknowledge(world, buffer, 15);
+    await world.run(buffer.close());
+    const { fileSystem, clock, random } = process;
+    const again = await world.run(
+      DiskBuffer.open({ path: '/data/buffer', maxBytes: MiB, segmentBytes: 128 * KiB, fileSystem, clock, random }),
+    );
+    const before = again.cursor('default').nextId;
+    again.cursor('late', { from: 'newest' }); // A reason to publish twice.
+    await world.run(() => disk.calls.at(-1)?.operation === 'remove');
+    const delivery = await world.run(again.cursor('default').read());
+    expect(delivery?.records[0]?.id).toBe(before);
+  });
+});
