@@ -9,8 +9,9 @@ import { describeMachine } from '../../test/bench/machine.ts';
 import { measureMemory } from '../../test/bench/memory.ts';
 import { measureOpening } from '../../test/bench/opening.ts';
 import { type Part, parseBenchOptions } from '../../test/bench/options.ts';
+import { writePage } from '../../test/bench/page.ts';
 import type { Bench } from '../../test/bench/repetitions.ts';
-import { forTerminal, type Section } from '../../test/bench/report.ts';
+import { forTerminal, type Section, targetsOf } from '../../test/bench/report.ts';
 
 const measure: Record<Part, (bench: Bench) => Promise<Section>> = {
   append: measureAppend,
@@ -23,15 +24,20 @@ const measure: Record<Part, (bench: Bench) => Promise<Section>> = {
 const options = parseBenchOptions(process.argv.slice(2));
 const scratch = mkdtempSync(join(options.directory, 'spillway-bench-'));
 try {
-  for (const [name, value] of describeMachine(scratch)) console.log(`${name.padEnd(12)}${value}`);
+  const machine = describeMachine(scratch);
+  for (const [name, value] of machine) console.log(`${name.padEnd(12)}${value}`);
   const progress = (line: string): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
   };
+  const sections: Section[] = [];
   for (const part of options.parts) {
     const section = await measure[part]({ options, scratch, progress });
     progress('');
+    sections.push(section);
     console.log(forTerminal(section));
   }
+  console.log(forTerminal(targetsOf(sections)));
+  if (options.write) writePage(machine, sections);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

@@ -34,6 +34,7 @@ export async function measureAppend(bench: Bench): Promise<Section> {
     ],
     header: ['what', 'ns a record', ...calibrationHeader],
     rows: measured.map(({ name, best, calibration }) => [name, figure(best), ...calibrationCells(calibration)]),
+    targets: [],
   };
 }
 

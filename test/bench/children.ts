@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 
 /**
- * Starts a program of this folder. It reads its task from the arguments and answers by messages. From the second time on
- * it takes its code from a cache in `scratch`: a user's process runs JavaScript, and would not pay the 40 MiB and the
- * time that the removal of types takes.
+ * Starts a program of this folder. It reads its task from the arguments and answers by messages. From the second time
+ * on it takes its code from a cache in `scratch`: a user's process runs JavaScript, and would not pay the 40 MiB and
+ * the time that the removal of types takes.
  */
 export function startChild(scratch: string, program: string, task: unknown): ChildProcess {
   return fork(join(import.meta.dirname, program), [JSON.stringify(task)], {

@@ -20,7 +20,7 @@ export async function measureCommit(bench: Bench): Promise<Section> {
   const cases = durabilities.flatMap((durability) =>
     varied(bench.options, crowds).map(
       (appenders): Case<Outcome> => ({
-        name: `append, ${payloadBytes} B, ${durability}, ${appenders} appenders`,
+        name: nameOf(durability, appenders),
         run: () =>
           withFreshBuffer(bench.scratch, { durability }, (buffer) =>
             crowd(buffer, appenders, bench.options.work.commitMs),
@@ -45,7 +45,17 @@ export async function measureCommit(bench: Bench): Promise<Section> {
       figure(best.recordsPerSync),
       ...calibrationCells(calibration),
     ]),
+    targets: measured
+      .filter(({ name }) => name === nameOf('sync', 1_024))
+      .map(({ name, best }) => {
+        const found = `${figure(best.recordsPerSecond)}/s`;
+        return { what: name, wanted: '500,000/s', found, holds: best.recordsPerSecond >= 500_000 };
+      }),
   };
+}
+
+function nameOf(durability: Durability, appenders: number): string {
+  return `append, ${payloadBytes} B, ${durability}, ${appenders} ${appenders === 1 ? 'appender' : 'appenders'}`;
 }
 
 async function crowd(buffer: DiskBuffer, appenders: number, forMs: number): Promise<Outcome> {

@@ -10,8 +10,8 @@ import { messageOf, runChild, startChild } from './children.ts';
 import type { LoadTask } from './load-child.ts';
 import type { Opening, OpeningTask } from './opening-child.ts';
 import { varied } from './options.ts';
-import { type Bench, type Case, measureInTurns } from './repetitions.ts';
-import { calibrationCells, calibrationHeader, figure, type Section } from './report.ts';
+import { type Bench, type Case, type Measured, measureInTurns } from './repetitions.ts';
+import { calibrationCells, calibrationHeader, figure, type Section, type Target } from './report.ts';
 
 const durabilities: readonly Durability[] = ['sync', 'interval', 'os', 'memory'];
 
@@ -37,17 +37,17 @@ export async function measureOpening(bench: Bench): Promise<Section> {
     ],
     header: ['what', 'best', 'median', 'worst', 'first commit', 'backlog GiB', ...calibrationHeader],
     rows: measured.map(({ name, best, calibration, outcomes }) => {
-      const times = outcomes.map(({ openMs }) => openMs).sort((one, other) => one - other);
       return [
         name,
         figure(best.openMs),
-        figure(times[times.length >>> 1] ?? Number.NaN),
-        figure(times.at(-1) ?? Number.NaN),
+        figure(medianOf(outcomes)),
+        figure(Math.max(...outcomes.map(({ openMs }) => openMs))),
         figure(best.firstCommitMs),
         figure(best.backlogBytes / GiB),
         ...calibrationCells(calibration),
       ];
     }),
+    targets: targetsOfOpening(measured),
   };
 
   function caseOf(name: string, path: string, durability: Durability, kill: boolean): Case<Opening> {
@@ -63,6 +63,18 @@ export async function measureOpening(bench: Bench): Promise<Section> {
   }
 }
 
+/** By medians: one slow open says something about the machine, half of them say something about the code. */
+function targetsOfOpening(measured: readonly Measured<Opening>[]): readonly Target[] {
+  const [small, ...large] = measured.map(({ name, outcomes }) => ({ name, ms: medianOf(outcomes) }));
+  const smallMs = small?.ms ?? Number.NaN;
+  return large.map(({ name, ms }) => ({
+    what: `open, ${name}, median`,
+    wanted: 'under 100 ms, 1 MiB + 50 ms',
+    found: `${figure(ms)} ms, 1 MiB + ${figure(Math.max(0, ms - smallMs))} ms`,
+    holds: ms < 100 && ms - smallMs <= 50,
+  }));
+}
+
 /** A buffer with that many payload bytes that nobody has read, closed in good order. */
 async function fill(bench: Bench, name: string, payloadBytes: number): Promise<string> {
   bench.progress(`filling ${name}`);
@@ -71,6 +83,11 @@ async function fill(bench: Bench, name: string, payloadBytes: number): Promise<s
   const task: LoadTask = { path, durability: 'memory', payloadBytes };
   await runChild(bench.scratch, 'load-child.ts', task);
   return path;
+}
+
+function medianOf(outcomes: readonly Opening[]): number {
+  const times = outcomes.map(({ openMs }) => openMs).sort((one, other) => one - other);
+  return times[times.length >>> 1] ?? Number.NaN;
 }
 
 async function loadAndKill(scratch: string, task: LoadTask, afterMs: number): Promise<void> {

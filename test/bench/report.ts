@@ -7,6 +7,15 @@ export type Section = {
   readonly notes: readonly string[];
   readonly header: readonly string[];
   readonly rows: readonly (readonly string[])[];
+  readonly targets: readonly Target[];
+};
+
+/** What was promised for this version, and what was found. */
+export type Target = {
+  readonly what: string;
+  readonly wanted: string;
+  readonly found: string;
+  readonly holds: boolean;
 };
 
 export const calibrationHeader: readonly string[] = ['CPU loop M/s', 'raw write MB/s', 'raw fdatasync/s'];
@@ -20,6 +29,18 @@ export function figure(value: number): string {
   if (!Number.isFinite(value)) return '-';
   if (value >= 100) return Math.round(value).toLocaleString('en-US');
   return value.toPrecision(3);
+}
+
+/** The targets of all sections as one more section. */
+export function targetsOf(sections: readonly Section[]): Section {
+  const targets = sections.flatMap((section) => section.targets);
+  return {
+    title: 'Targets',
+    notes: ['What this version set out to reach, each with what the tables below show.'],
+    header: ['what', 'wanted', 'found', 'holds'],
+    rows: targets.map(({ what, wanted, found, holds }) => [what, wanted, found, holds ? 'yes' : 'no']),
+    targets: [],
+  };
 }
 
 function aligned({ header, rows }: Section): readonly (readonly string[])[] {
