@@ -44,7 +44,8 @@ export type Watch = {
   lastSerial: number;
   /** Records handed out in this life and not settled; `true` once they were asked for again. */
   readonly out: Map<number, boolean>;
-  lostEvents: number;
+  /** Events counted as lost in a gap that no later record has shown yet: a gap is counted when it is come upon. */
+  gapEvents: number;
 };
 
 export class Journal {
@@ -102,14 +103,15 @@ export class Journal {
     if (durability === 'sync' || (kind === 'kill' && durability !== 'memory')) return;
     for (const offer of this.#offers.values()) {
       const accepted = offer.state === 'accepted';
-      if (offer.committed || (accepted && durability === 'interval' && offer.acceptedAtMs <= atMs - exposedMs)) continue;
+      if (offer.committed || (accepted && durability === 'interval' && offer.acceptedAtMs <= atMs - exposedMs))
+        continue;
       if (accepted) offer.state = 'offered';
       this.#keyOfSerial.delete(offer.serial);
     }
   }
 
   watch(name: string, nextId: number): Watch {
-    return { name, expectedId: nextId, lastSerial: 0, out: new Map(), lostEvents: 0 };
+    return { name, expectedId: nextId, lastSerial: 0, out: new Map(), gapEvents: 0 };
   }
 
   /** Judges one delivered record. */
@@ -134,10 +136,14 @@ export class Journal {
       watch.out.set(record.id, false);
       return;
     }
-    if (record.id !== watch.expectedId) say(`expected ${watch.expectedId} next`);
+    const missing = record.id - watch.expectedId;
+    if (missing < 0) say(`expected ${watch.expectedId} next`);
+    if (missing > watch.gapEvents)
+      say(`${missing} events are missing before it, ${watch.gapEvents} are counted as lost`);
+    watch.gapEvents -= missing;
     if (serial <= watch.lastSerial) say(`serial ${watch.lastSerial} came before it`);
     watch.lastSerial = serial;
-    watch.expectedId += record.events;
+    watch.expectedId = record.id + record.events;
     watch.out.set(record.id, false);
   }
 
@@ -145,8 +151,7 @@ export class Journal {
   lost(watch: Watch, reason: LossReason, events: number): void {
     // These disks lose only what was not synced: that is nobody's damage.
     if (reason !== 'unconfirmed') throw new Broken(`cursor ${watch.name} lost ${events} events as ${reason}`);
-    watch.expectedId += events;
-    watch.lostEvents += events;
+    watch.gapEvents += events;
   }
 
   retried(watch: Watch, record: DeliveredRecord): void {

@@ -62,6 +62,20 @@ describe('a start after a crash', () => {
   });
 });
 
+describe('a reader during the repairs', () => {
+  test('steps over a segment that is being removed', async () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const options = { durability: 'os' } as const;
+      const life = lifeOf(options, new SimDisk(new SimWorld({ seed })));
+      await runChecked(life.disk, life.open());
+      await runChecked(life.disk, Promise.all([0, 1, 2, 3, 4].map(() => life.append(100_000))));
+      life.disk.powerCut('random');
+      life.journal.crashed('power', 'os', 0, 0);
+      await prove(life.disk, life.journal, options);
+    }
+  });
+});
+
 describe('a first open that was killed half-way', () => {
   test('is finished by the next one: directory and ledger have durable names before the first append', async () => {
     for (let operations = 1; operations <= 10; operations++) {

@@ -266,19 +266,19 @@ export class LogReader {
     if (segment.complete && next !== undefined) await catalog.describe(next).catch(() => undefined);
     if (segment.state === 'stranger' || segment.state === 'empty') return this.#stepOver(segment);
     if (segment.header === undefined) return; // Newer: the next step says so.
+    const endId = endIdOf(segment, next);
+    if (endId <= this.#nextId) return this.#stepOver(segment); // Everybody may have passed it: it may be gone already.
     const end = segment.byteLength;
     const isPlace = this.#offset >= segmentHeaderBytes && this.#offset <= end && this.#offset % frameAlignment === 0;
     if (segment.number !== this.#segment || !isPlace) this.#offset = segmentHeaderBytes;
     this.#segment = segment.number;
-    const file = await fileSystem.open(segment.path, 'read');
+    const file = await fileSystem.open(segment.path, 'read').catch((cause: unknown) => {
+      if (catalog.at(segment.number) === segment) throw cause;
+      return undefined; // A repair has removed it meanwhile: the next step finds what follows.
+    });
+    if (file === undefined) return;
     const from = Math.min(this.#offset, alignDown(end, frameAlignment));
-    this.#open = {
-      segment,
-      file,
-      walk: walkOf(segment, file, from, end, 'reject'),
-      end,
-      endId: endIdOf(segment, next),
-    };
+    this.#open = { segment, file, walk: walkOf(segment, file, from, end, 'reject'), end, endId };
   }
 
   /** The segment that the hint names if it can be right, otherwise the youngest one that can hold the id. */

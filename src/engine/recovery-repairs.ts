@@ -99,13 +99,15 @@ export class Repairs {
   }
 
   async #remove({ segment }: Repair): Promise<void> {
-    if (this.#recovered.catalog.at(segment.number) === undefined) return; // Done before the disk was full.
+    const { catalog } = this.#recovered;
+    // First, so that no reader looks for it meanwhile; nothing is written before the repairs are done, so its bytes are
+    // not given away twice.
+    if (catalog.at(segment.number) !== undefined) catalog.remove(segment);
     try {
       await this.#fileSystem.remove(segment.path);
     } catch (cause) {
-      if (!isStorageError(cause, 'missing')) throw cause;
+      if (!isStorageError(cause, 'missing')) throw cause; // Missing: done before the disk was full.
     }
-    this.#recovered.catalog.remove(segment);
   }
 
   async #rewrite({ segment, from, end }: Repair, cut: boolean): Promise<void> {

@@ -179,29 +179,28 @@ export class PromiseMonitor {
     });
   }
 
-  /** The ranges of a segment that matter: its header block and its frames, one after the other while they hold. */
+  /** What of a segment matters: its frames, one after the other while they hold, and the header block before them. */
   #frames(path: string): readonly (readonly [number, number])[] {
     const bytes = this.#disk.bytesOf(path);
     const header = this.#headerOf(path);
     if (header === undefined) return [];
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const ranges: (readonly [number, number])[] = [[0, segmentHeaderBytes]];
+    const ranges: (readonly [number, number])[] = [];
     let offset = segmentHeaderBytes;
     for (;;) {
       const reading = readFrame(bytes, view, offset, bytes.length, header.salt);
       if (reading.kind !== 'frame') return ranges;
-      ranges.push([offset, offset + reading.frame.byteLength]);
-      offset += reading.frame.byteLength;
+      const end = offset + reading.frame.byteLength;
+      ranges.push([ranges.length === 0 ? 0 : offset, end]);
+      offset = end;
     }
   }
 
-  /** The id at which the log goes on behind a segment; where none follows, behind all that was given. */
+  /** The id at which the log goes on behind a segment, where none follows behind all that was given; 0: not known. */
   #firstIdBehind(segment: number): number {
-    for (const number of this.#segmentNumbers()) {
-      const header = number > segment ? this.#headerOf(this.#pathOf(number)) : undefined;
-      if (header !== undefined) return header.firstId;
-    }
-    return this.#buffer.stats().frontiers.durable;
+    const next = this.#segmentNumbers().find((number) => number > segment);
+    if (next === undefined) return this.#buffer.stats().frontiers.durable;
+    return this.#headerOf(this.#pathOf(next))?.firstId ?? 0;
   }
 
   #headerOf(path: string): SegmentHeader | undefined {
