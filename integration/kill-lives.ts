@@ -58,7 +58,8 @@ function drawBuffer(random: SeededRandom, directory: string, durability: Durabil
   };
 }
 
-async function reach(load: LoadProcess, moment: Moment): Promise<void> {
+/** `ends`: nobody makes room in this life, so that nothing follows once the buffer is full. */
+async function reach(load: LoadProcess, moment: Moment, ends: boolean): Promise<void> {
   if (moment.kind === 'never') return;
   let seen = 0;
   let phase = 'opening';
@@ -76,7 +77,7 @@ async function reach(load: LoadProcess, moment: Moment): Promise<void> {
       }
       if (moment.kind === 'running') {
         if (line.startsWith('accepted ')) count += 1;
-        if (line === 'full') return true; // Nobody may be there to make room, and a full buffer is a fine moment.
+        if (line === 'full' && ends) return true;
       } else if (line.startsWith('file ') || line === 'closing') count += 1;
     }
     if (moment.kind !== 'running') return count > moment.fileCalls;
@@ -140,12 +141,12 @@ class Lives {
       plan: this.#plan,
       life,
       buffer: this.#buffer,
-      appenders: random.pick([1, 8, 64, 300]),
+      appenders: random.pick([1, 16, 64, 300]),
       records: isShort ? random.between(1, 400) : 1_000_000,
       // Where another cursor holds everything back, a life may well do without a consumer.
       ...(audited && random.chance(0.3) ? {} : { consume: 'default' }),
     });
-    await reach(load, moment);
+    await reach(load, moment, audited);
     await (moment.kind === 'never' ? load.end() : load.kill());
     this.#killedWhile[moment.kind] += 1;
     this.#promises.take(life, load.lines);

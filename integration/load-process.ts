@@ -20,6 +20,10 @@ export class LoadProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#closed = once(this.#child, 'close');
+    // A test that fails or runs out of time must not leave a process behind that goes on for ever.
+    const end = (): boolean => this.#child.kill('SIGKILL');
+    process.once('exit', end);
+    this.#child.once('exit', () => process.off('exit', end));
     this.#child.stdout?.setEncoding('latin1').on('data', (chunk: string) => this.#hear(chunk));
     this.#child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
       this.#errors += chunk;

@@ -118,8 +118,9 @@ async function appendAll(buffer: DiskBuffer): Promise<void> {
 }
 
 class Consumer {
-  readonly #held: { readonly number: number; readonly delivery: Delivery }[] = [];
-  readonly #depth = random.int(6);
+  readonly #held = new Set<Promise<void>>();
+  /** For how many turns of the event loop a delivery is held at most. */
+  readonly #patience = random.pick([1, 10, 100]);
   #number = 0;
   #nextNewId: number;
   #publishedId: number;
@@ -137,17 +138,15 @@ class Consumer {
   async run(cursor: Cursor): Promise<void> {
     for (;;) {
       const delivery = await cursor.read({ maxRecords: random.between(1, 400), maxBytes: random.int(512 * 1024) });
-      if (delivery === undefined) return;
-      this.#take(delivery);
-      while (this.#held.length > (phase === 'running' ? this.#depth : 0)) this.#settleOne();
+      if (delivery === undefined) break;
+      const number = this.#take(delivery);
+      const held = this.#settleLater(number, delivery).finally(() => this.#held.delete(held));
+      this.#held.add(held);
     }
+    await Promise.all(this.#held);
   }
 
-  settleAll(): void {
-    while (this.#held.length > 0) this.#settleOne();
-  }
-
-  #take(delivery: Delivery): void {
+  #take(delivery: Delivery): number {
     const parts: string[] = [];
     for (const record of delivery.records) {
       const difference = differenceFrom(plan, record);
@@ -157,20 +156,20 @@ class Consumer {
       parts.push(`${record.key.slice(record.key.indexOf('/') + 1)}:${record.metadata}`);
     }
     report(`delivered ${this.#number} ${parts.join(' ')}`);
-    this.#held.push({ number: this.#number, delivery });
-    this.#number += 1;
+    return this.#number++;
   }
 
-  /** Any of them: what comes back out of order must still move the cursor in order. */
-  #settleOne(): void {
-    const [entry] = this.#held.splice(random.int(this.#held.length), 1);
-    if (entry === undefined) return;
+  /** In any order: what comes back out of order must still move the cursor in order. */
+  async #settleLater(number: number, delivery: Delivery): Promise<void> {
+    for (let turns = random.int(this.#patience); turns > 0; turns--) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     if (phase === 'running' && random.chance(0.05)) {
-      entry.delivery.retry();
+      delivery.retry();
       return;
     }
-    report(`settling ${entry.number}`);
-    entry.delivery.ack();
+    report(`settling ${number}`);
+    delivery.ack();
   }
 }
 
@@ -183,12 +182,10 @@ phase = 'running';
 const { epoch, frontiers } = buffer.stats();
 report(`open ${epoch} ${frontiers.reserved} ${now()}`);
 const cursor = options.consume === undefined ? undefined : buffer.cursor(options.consume);
-const consumer = cursor && new Consumer(buffer, cursor);
-const consumed = cursor && consumer?.run(cursor);
+const consumed = cursor && new Consumer(buffer, cursor).run(cursor);
 await appendAll(buffer);
 phase = 'closing';
 report('closing');
-consumer?.settleAll();
 await buffer.close();
 await consumed;
 clearInterval(alive);
