@@ -18,7 +18,7 @@ import type { EventHub, LogPosition } from './events.ts';
 import { frameAlignment } from './frame.ts';
 import type { Ledger } from './ledger.ts';
 import { LedgerPublisher } from './ledger-publisher.ts';
-import type { LedgerContent, LedgerCursor } from './ledger-slot.ts';
+import type { LedgerContent, LedgerCursor, LedgerTotals } from './ledger-slot.ts';
 import type { Limits } from './limits.ts';
 import { LogBuffer } from './log-buffer.ts';
 import { Accounts } from './ordered-finalizer-accounts.ts';
@@ -120,6 +120,7 @@ export class Core {
     this.publisher = this.#createPublisher();
     this.reclaimer = new Reclaimer({
       fileSystem,
+      clock,
       events,
       catalog,
       cursors: this.cursors,
@@ -263,7 +264,7 @@ export class Core {
     const known = recovered.cursors;
     const names = new Set(known.map((cursor) => cursor.name));
     const added = this.limits.cursors.filter((name) => !names.has(name));
-    const payloadBytes = recovered.ledger?.totals.acknowledged.bytes ?? 0;
+    const payloadBytes = settledBytesOf(recovered.ledger?.totals);
     return [...known, ...added.map((name) => ({ ...recovered.oldest, name, payloadBytes }))];
   }
 
@@ -335,6 +336,13 @@ export class Core {
 function clip(cursor: LedgerCursor, durable: LogPosition): LedgerCursor {
   if (cursor.nextId <= durable.nextId) return cursor;
   return { name: cursor.name, ...durable };
+}
+
+/** Payload bytes that have left the buffer, by what the ledger says. */
+function settledBytesOf(totals: LedgerTotals | undefined): number {
+  if (totals === undefined) return 0;
+  const { acknowledged, damaged, removed } = totals;
+  return acknowledged.bytes + damaged.bytes + removed.rejected.bytes + removed.dropped_oldest.bytes;
 }
 
 /** Random, because a foreseeable salt would let a payload forge a frame; zero means none. */

@@ -11,6 +11,7 @@
 
 import { isStorageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
 import type { FileSystem } from '../platform/file-system.ts';
 import type { Committer } from './committer.ts';
 import { type CursorSet, floorOf } from './disk-buffer-cursors.ts';
@@ -24,8 +25,12 @@ import { letGo, type Segment, type SegmentCatalog } from './segment-catalog.ts';
 import { segmentHeaderBytes } from './segment-header.ts';
 import { SegmentWalk } from './segment-walk.ts';
 
+/** How long whoever wants room waits after a drop that brought none. */
+const dropAgainMs = 1_000;
+
 export class Reclaimer {
   readonly #fileSystem: FileSystem;
+  readonly #clock: Clock;
   readonly #events: EventHub;
   readonly #catalog: SegmentCatalog;
   readonly #cursors: CursorSet;
@@ -38,10 +43,13 @@ export class Reclaimer {
   #freeing: Promise<void> | undefined;
   #freeAgain = false;
   #dropping: Promise<void> | undefined;
+  #moving: Promise<boolean> | undefined;
+  #dropAgain: Timer | undefined;
   #stopped = false;
 
   constructor(options: {
     readonly fileSystem: FileSystem;
+    readonly clock: Clock;
     readonly events: EventHub;
     readonly catalog: SegmentCatalog;
     readonly cursors: CursorSet;
@@ -55,6 +63,7 @@ export class Reclaimer {
     readonly freed: () => void;
   }) {
     this.#fileSystem = options.fileSystem;
+    this.#clock = options.clock;
     this.#events = options.events;
     this.#catalog = options.catalog;
     this.#cursors = options.cursors;
@@ -88,30 +97,40 @@ export class Reclaimer {
 
   /** Policy `drop_oldest`: gives up the oldest segment that is not being filled, whoever has not read it. */
   makeRoom(): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#dropAgain !== undefined) return;
     this.#dropping ??= this.#dropOldest()
-      .catch((cause: unknown) => {
-        mark('reclaimer.drop_failed');
-        if (!isStorageError(cause, 'io') && !this.#stopped) throw cause;
-      })
-      .finally(() => {
+      .catch(() => false)
+      .then((dropped) => {
         this.#dropping = undefined;
-        this.#freed();
+        if (dropped) this.#freed();
+        else this.#dropLater();
       });
+  }
+
+  /** Whoever waits for room asks again as soon as it is told of any: without a pause that would never end. */
+  #dropLater(): void {
+    mark('reclaimer.nothing_dropped');
+    if (this.#stopped) return;
+    this.#dropAgain = this.#clock.setTimer(dropAgainMs, () => {
+      this.#dropAgain = undefined;
+      this.#freed();
+    });
   }
 
   /** Frees and drops nothing any more; resolves when what is under way is over. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#dropAgain?.cancel();
+    await this.#moving?.catch(() => false);
     await this.idle();
   }
 
   async #freeAll(): Promise<void> {
-    for (;;) {
-      const segment = this.#catalog.first;
-      if (segment === undefined || !segment.complete || this.#isUnderRepair(segment)) return;
+    for (const segment of [...this.#catalog.segments]) {
+      if (!segment.complete || this.#isUnderRepair(segment)) return;
       const endId = await this.#endIdOf(segment).catch(() => undefined);
-      if (endId === undefined || this.#stopped) return;
+      if (this.#stopped) return;
+      if (endId === undefined) continue; // Not ours to free: what lies behind it may be.
       const slots = this.#ledger.settled.map(floorOf);
       const now = this.#cursors.slowest.nextId;
       if (Math.min(...slots, now) < endId) {
@@ -127,11 +146,13 @@ export class Reclaimer {
   async #endIdOf(segment: Segment): Promise<number | undefined> {
     await this.#catalog.describe(segment);
     if (segment.state === 'stranger' || segment.state === 'newer') return undefined; // I13.2
-    const next = this.#catalog.after(segment.number);
-    if (next === undefined) return this.#log.segment?.firstId ?? this.#log.nextId;
-    await this.#catalog.describe(next);
-    const firstId = next.header?.firstId ?? 0;
-    return firstId > 0 ? firstId : undefined;
+    let next = this.#catalog.after(segment.number);
+    for (; next !== undefined; next = this.#catalog.after(next.number)) {
+      await this.#catalog.describe(next);
+      const firstId = next.header?.firstId ?? 0;
+      if (firstId > 0) return firstId; // Otherwise nothing of it is left: it ends where the one behind begins, at most.
+    }
+    return this.#log.segment?.firstId ?? this.#log.nextId;
   }
 
   async #free(segment: Segment): Promise<boolean> {
@@ -152,28 +173,38 @@ export class Reclaimer {
     return true;
   }
 
-  async #dropOldest(): Promise<void> {
-    const segment = this.#catalog.segments.find((candidate) => candidate.complete);
-    const endId = segment === undefined ? undefined : await this.#endIdOf(segment);
-    if (segment === undefined || endId === undefined) {
-      mark('reclaimer.nothing_to_drop');
-      return;
-    }
+  /** Resolves with whether there was room to be had. */
+  async #dropOldest(): Promise<boolean> {
+    const oldest = await this.#oldestToDrop();
+    if (oldest === undefined) return false;
+    const { segment, endId } = oldest;
     const lagging = this.#cursors.all.filter((cursor) => cursor.nextId < endId);
-    if (lagging.length > 0) await this.#moveBehind(segment, endId, lagging);
+    this.#moving = lagging.length === 0 ? undefined : this.#moveBehind(segment, endId, lagging);
+    if ((await this.#moving) === false || this.#stopped) return false;
     // Twice, so that both slots say it (I13.1); a ledger that cannot be published keeps everybody waiting, as a full
     // disk would.
     await this.#publisher.publish();
     await this.#publisher.publish();
     this.check();
     await this.idle();
+    return this.#catalog.at(segment.number) !== segment;
   }
 
-  async #moveBehind(segment: Segment, endId: number, lagging: readonly Cursor[]): Promise<void> {
+  async #oldestToDrop(): Promise<{ readonly segment: Segment; readonly endId: number } | undefined> {
+    for (const segment of [...this.#catalog.segments]) {
+      if (!segment.complete) return undefined;
+      const endId = await this.#endIdOf(segment).catch(() => undefined);
+      if (endId !== undefined) return { segment, endId };
+      if (segment.state === 'newer') return undefined; // No cursor is moved past what a newer program may deliver.
+    }
+    return undefined;
+  }
+
+  async #moveBehind(segment: Segment, endId: number, lagging: readonly Cursor[]): Promise<boolean> {
     for (const cursor of lagging) cursor.pause();
     try {
       const bytes = await this.#unreadBytes(segment, lagging);
-      if (bytes === undefined) return; // Holds what only a newer program can judge.
+      if (bytes === undefined) return false; // Holds what only a newer program can judge.
       mark('reclaimer.dropped_oldest');
       const next = this.#catalog.after(segment.number);
       const place = { segment: next?.number ?? segment.number + 1, offset: segmentHeaderBytes, nextId: endId };
@@ -183,6 +214,7 @@ export class Reclaimer {
         const dropped = await cursor.dropTo(place, bytes.get(cursor) ?? 0);
         this.#events.emit('lost', { reason: 'dropped_oldest', ...dropped, cursor: cursor.name });
       }
+      return true;
     } finally {
       for (const cursor of lagging) cursor.resume();
     }
@@ -193,7 +225,8 @@ export class Reclaimer {
     const bytes = new Map(cursors.map((cursor) => [cursor, 0]));
     const header = segment.header;
     if (header === undefined) return bytes; // No frame is left to count.
-    const file = await this.#fileSystem.open(segment.path, 'read');
+    const file = await this.#fileSystem.open(segment.path, 'read').catch(() => undefined);
+    if (file === undefined) return bytes; // Ids tell how many events it held; how many bytes, nobody can say.
     try {
       const { salt: marker, alignment } = header;
       const end = segment.byteLength;
