@@ -13,6 +13,7 @@ export {
   UsageError,
 } from './base/errors.ts';
 export { type AppendOptions, DiskBuffer } from './engine/disk-buffer.ts';
+export type { OpeningReport } from './engine/disk-buffer-opening.ts';
 export type { BufferStats, CursorStats } from './engine/disk-buffer-stats.ts';
 export type { BufferEvents, EventSource, LogPosition, LossReason } from './engine/events.ts';
 export type { Amount, LedgerTotals, RemovalReason } from './engine/ledger-slot.ts';

@@ -1,6 +1,6 @@
 // Chapter 13, continued. What a buffer says of itself when asked: numbers that are computed when somebody looks.
 //
-// Next: disk-buffer.ts, what a user sees.
+// Next: disk-buffer-opening.ts.
 
 import { assert } from '../base/assert.ts';
 import type { Core } from './disk-buffer-core.ts';
@@ -100,7 +100,7 @@ export function statsOf(core: Core, state: BufferStats['state']): BufferStats {
 
 /** Checks what is counted against what is there. Throws InvariantViolation where the two differ. */
 export function recount(core: Core): void {
-  const { accounts, cursors, stability, space, limits } = core;
+  const { accounts, cursors, stability, space } = core;
   const { settledEvents, countedId } = accounts;
   assert(settledEvents === countedId - 1, 'I11.6: every event below the counted id is counted once', {
     settledEvents,
@@ -116,9 +116,8 @@ export function recount(core: Core): void {
     const details = { name, nextId, unreadId, reserved };
     assert(nextId <= unreadId && unreadId <= reserved, 'I10.2: a cursor is not ahead of the log', details);
   }
-  const { diskBytes, headroom } = space;
-  const within = diskBytes <= limits.maxBytes || headroom <= 0;
-  assert(within, 'I9.2: the directory stays within maxBytes', { diskBytes, maxBytes: limits.maxBytes });
+  const { diskBytes, boundBytes } = space;
+  assert(diskBytes <= boundBytes, 'I9.2: the directory stays within maxBytes', { diskBytes, boundBytes });
 }
 
 function cursorStats(core: Core, cursor: Cursor): CursorStats {

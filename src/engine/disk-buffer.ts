@@ -12,6 +12,7 @@ import type { FileSystem } from '../platform/file-system.ts';
 import { assertSupportedPlatform, nodePlatform } from '../platform/node-platform.ts';
 import { Core } from './disk-buffer-core.ts';
 import { listDirectory, prepareDirectory } from './disk-buffer-directory.ts';
+import { type OpeningReport, OpeningWatch } from './disk-buffer-opening.ts';
 import { type BufferStats, recount, statsOf } from './disk-buffer-stats.ts';
 import { EventHub, type EventSource } from './events.ts';
 import { Ledger, type LedgerReading } from './ledger.ts';
@@ -45,6 +46,7 @@ type Life = { readonly kind: 'open' } | { readonly kind: 'closing' | 'closed'; r
 export class DiskBuffer implements AsyncDisposable {
   readonly #core: Core;
   readonly #holdings: Holdings;
+  #opening: OpeningReport | undefined;
   #life: Life = { kind: 'open' };
   #progressed: (() => void) | undefined;
   /** The last run's leavings are being confirmed and appends are allowed; undefined before that. */
@@ -75,22 +77,30 @@ export class DiskBuffer implements AsyncDisposable {
     let ledger: Ledger | undefined;
     try {
       const events = new EventHub();
+      const watch = new OpeningWatch(clock, events);
       const entries = await listDirectory(fileSystem, directory);
       const opened = await Ledger.open(fileSystem, directory);
       ledger = opened.ledger;
       const recovered = await recover({ fileSystem, events, random, directory }, entries, opened.reading);
       const core = new Core({ limits, fileSystem, clock, random, events, directory, ledger, recovered });
       await core.quarantine.open();
-      const found = recovered.catalog.last !== undefined;
-      const ledgerLost = opened.reading.content === undefined && found;
+      core.space.takeStock();
+      const { reading } = opened;
+      const ledgerLost = reading.content === undefined && !recovered.fresh;
       const buffer = new DiskBuffer({ core, lock, fileSystem, ledgerLost });
-      await buffer.#begin(opened.reading, directory, !found && !opened.reading.existed);
+      await buffer.#begin(reading, directory, recovered.fresh && !reading.existed);
+      buffer.#opening = watch.report(recovered, reading);
       return buffer;
     } catch (cause) {
       await ledger?.close();
       await lock.release();
       throw cause;
     }
+  }
+
+  /** What `open` found. */
+  get opening(): OpeningReport {
+    return this.#opening as OpeningReport;
   }
 
   /** Where listeners register. */
@@ -256,7 +266,7 @@ export class DiskBuffer implements AsyncDisposable {
     for (const cursor of core.cursors.all) await cursor.end();
     const clean = await this.#publishAtClose(failure === undefined);
     await core.publisher.stop(closedError());
-    await core.committer.close();
+    await core.committer.close(closedError());
     await core.repairs.close();
     await core.quarantine.idle();
     await core.ledger.close();
@@ -268,10 +278,12 @@ export class DiskBuffer implements AsyncDisposable {
 
   async #drain(): Promise<void> {
     const core = this.#core;
-    await core.committer.reachDurable(core.log.nextId)?.catch(() => undefined);
+    // A buffer that never became writable confirms nothing any more: what can be read already is all there is.
+    const confirms = this.#confirming !== undefined;
+    if (confirms) await core.committer.reachDurable(core.log.nextId)?.catch(() => undefined);
     for (;;) {
-      const failed = core.committer.state.kind === 'failed';
-      const endId = failed ? core.committer.readableId : core.log.nextId;
+      const isWriting = confirms && core.committer.state.kind !== 'failed';
+      const endId = isWriting ? core.log.nextId : core.committer.readableId;
       if (core.cursors.slowest.nextId >= endId) return;
       await new Promise<void>((resolve) => {
         this.#progressed = resolve;

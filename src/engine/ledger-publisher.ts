@@ -121,7 +121,7 @@ export class LedgerPublisher {
   }
 
   #start(): void {
-    if (this.#run !== undefined) return;
+    if (this.#run !== undefined || this.#stopped) return;
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#run = this.#publish().finally(() => {

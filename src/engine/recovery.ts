@@ -17,17 +17,27 @@
 //
 // Next: recovery-repairs.ts.
 
+import { DamageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import type { DirectoryEntry, FileSystem } from '../platform/file-system.ts';
 import type { Random } from '../platform/random.ts';
 import type { EventHub, LogPosition } from './events.ts';
 import { type LedgerReading, ledgerName } from './ledger.ts';
-import { type IdRange, type LedgerContent, type LedgerCursor, unconfirmedRangesMax } from './ledger-slot.ts';
+import {
+  type IdRange,
+  type LedgerContent,
+  type LedgerCursor,
+  ledgerBytes,
+  unconfirmedRangesMax,
+} from './ledger-slot.ts';
 import { type ScannedSegment, type ScanResult, scan } from './recovery-scan.ts';
 import { type Action, endedCleanly, judge } from './recovery-table.ts';
 import { letGo, readFully, type Segment, SegmentCatalog } from './segment-catalog.ts';
 import { parseSegmentFileName, readSegmentHeader, segmentHeaderBytes } from './segment-header.ts';
 import { quarantineName } from './segment-quarantine.ts';
+
+/** How many of the youngest segments are asked whose they are, when no ledger says so. */
+const headersAsked = 9;
 
 /** A segment that was scanned, with what happens to it. */
 export interface Repair extends ScannedSegment {
@@ -37,6 +47,10 @@ export interface Repair extends ScannedSegment {
 export interface Recovered {
   readonly uuid: string;
   readonly epoch: number;
+  /** Whether there was neither a ledger nor a segment to go by. */
+  readonly fresh: boolean;
+  /** Whether the last run ended with close. */
+  readonly clean: boolean;
   readonly catalog: SegmentCatalog;
   /** Where the durable part of the log certainly ends, and where it ends once the repairs are done. */
   readonly durable: LogPosition;
@@ -73,6 +87,8 @@ export async function recover(
   const ledger = reading.content;
   const uuid = ledger?.uuid ?? (await uuidFromSegments(context.fileSystem, catalog)) ?? newUuid(context.random);
   catalog.identify(uuid, 0); // The epoch follows: rebuilt headers that need it get it then.
+  if (reading.existed && reading.validSlots < 2)
+    context.events.emit('damage', ledgerDamage(context.directory, reading));
   const hint = ledger === undefined ? await hintWithoutLedger(catalog) : hintOf(ledger);
   const newestSegment = Math.max(ledger?.writer.newestSegment ?? 0, highestNumber);
   const oldest = await oldestPosition(catalog, hint, ledger);
@@ -88,6 +104,8 @@ export async function recover(
   return {
     uuid,
     epoch,
+    fresh,
+    clean,
     catalog,
     durable: hint,
     end: found.end,
@@ -122,23 +140,43 @@ function listSegments(
   return { otherBytes, highestNumber };
 }
 
+function ledgerDamage(directory: string, reading: LedgerReading): DamageError {
+  const follows =
+    reading.validSlots === 1
+      ? 'The other one holds; what was acknowledged last may be delivered again'
+      : 'Every cursor starts again at the oldest record that is there';
+  return new DamageError({
+    code: 'SPILLWAY_DAMAGE_LEDGER',
+    path: `${directory}/${ledgerName}`,
+    offset: 0,
+    byteLength: ledgerBytes,
+    message: `${2 - reading.validSlots} of the 2 slots of ${directory}/${ledgerName} cannot be used. ${follows}`,
+  });
+}
+
 function hintOf(ledger: LedgerContent): LogPosition {
   const { segment, offset, nextId } = ledger.writer;
   return { segment, offset, nextId, payloadBytes: ledger.totals.appended.bytes };
 }
 
-/** Both slots are lost: the last two segments are scanned, what lies before them is taken for durable. */
+/**
+ * Both slots are lost: the last two segments that hold frames are scanned, with whatever lies between and behind them;
+ * what lies before is taken for durable.
+ */
 async function hintWithoutLedger(catalog: SegmentCatalog): Promise<LogPosition> {
-  const own = catalog.segments.slice(-2);
-  for (const segment of own) await catalog.describe(segment).catch(() => undefined);
-  const first = own.find((segment) => (segment.header?.firstId ?? 0) > 0);
-  if (own.length > 0) mark('recovery.ledger_lost');
-  return {
-    segment: own[0]?.number ?? 0,
-    offset: segmentHeaderBytes,
-    nextId: first?.header?.firstId ?? 1,
-    payloadBytes: 0,
-  };
+  if (catalog.last !== undefined) mark('recovery.ledger_lost');
+  let first: Segment | undefined;
+  let usable = 0;
+  for (const segment of catalog.segments.toReversed()) {
+    await catalog.describe(segment).catch(() => undefined);
+    if ((segment.header?.firstId ?? 0) === 0) continue;
+    first = segment;
+    usable += 1;
+    if (usable === 2) break;
+  }
+  const segment = first ?? catalog.first;
+  const nextId = first?.header?.firstId ?? 1;
+  return { segment: segment?.number ?? 0, offset: segmentHeaderBytes, nextId, payloadBytes: 0 };
 }
 
 /** The oldest record there is; where that cannot be found out, the oldest that any cursor may still want. */
@@ -179,12 +217,20 @@ function judgeAll(segments: readonly ScannedSegment[]): readonly Repair[] {
   return repairs;
 }
 
-/** I12.5. After a clean end the epoch goes on; otherwise it is one above all that can have been used. */
+/**
+ * I12.5. After a clean end the epoch goes on; otherwise it is one above all that can have been used. Without a ledger,
+ * each segment behind the last one whose epoch is known may have had one of its own.
+ */
 function epochOf(ledger: LedgerContent | undefined, catalog: SegmentCatalog, clean: boolean): number {
   if (clean && ledger !== undefined) return ledger.epoch;
   let highest = ledger?.epoch ?? 0;
-  for (const segment of catalog.segments) highest = Math.max(highest, segment.header?.epoch ?? 0);
-  return highest + 1;
+  let unknown = 0;
+  for (const { header, state } of catalog.segments) {
+    const known = header !== undefined && header.epoch > 0;
+    if (known) highest = Math.max(highest, header.epoch);
+    unknown = known ? 0 : unknown + (state === 'stranger' ? 0 : 1);
+  }
+  return highest + 1 + (ledger === undefined ? unknown : 0);
 }
 
 // Ranges of the ledger that some cursor may still meet, and what this scan adds above the highest id known durable.
@@ -198,12 +244,15 @@ function unconfirmedRanges(ledger: LedgerContent | undefined, found: ScanResult,
   return ranges.slice(0, unconfirmedRangesMax); // More than the ledger can hold count as damaged.
 }
 
+/** The identity that most of the youngest headers agree on: one of them may be a stranger that bears our number. */
 async function uuidFromSegments(fileSystem: FileSystem, catalog: SegmentCatalog): Promise<string | undefined> {
-  for (const segment of catalog.segments.toReversed()) {
+  const votes = new Map<string, number>();
+  for (const segment of catalog.segments.slice(-headersAsked).toReversed()) {
     const uuid = await readUuid(fileSystem, segment).catch(() => undefined);
-    if (uuid !== undefined) return uuid;
+    if (uuid !== undefined) votes.set(uuid, (votes.get(uuid) ?? 0) + 1);
   }
-  return undefined;
+  const most = Math.max(...votes.values(), 0);
+  return [...votes].find(([, count]) => count === most)?.[0];
 }
 
 async function readUuid(fileSystem: FileSystem, segment: Segment): Promise<string | undefined> {

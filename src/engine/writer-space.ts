@@ -20,6 +20,7 @@ export class Space {
   readonly #log: LogBuffer;
   readonly #files: SegmentFiles;
   readonly #otherBytes: number;
+  #foundBytes = 0;
 
   constructor(options: {
     readonly limits: Limits;
@@ -47,6 +48,16 @@ export class Space {
   /** What the directory takes on disk now, the ledger included. */
   get diskBytes(): number {
     return this.#otherBytes + this.#quarantine.byteLength + this.#catalog.byteLength + ledgerBytes;
+  }
+
+  /** What the directory may take: `maxBytes`, or what was found at open if that was more. */
+  get boundBytes(): number {
+    return Math.max(this.#limits.maxBytes, this.#foundBytes);
+  }
+
+  /** Takes what is there now as found at open. */
+  takeStock(): void {
+    this.#foundBytes = this.diskBytes;
   }
 
   /** Bytes that may still be admitted; negative when `maxBytes` was lowered below what is there. */
