@@ -108,7 +108,7 @@ describe('no room', () => {
     side.disk.faults.inject({ fault: 'ENOSPC', operation: 'write' });
     side.writer.append(record()).catch(() => undefined);
     await side.world.run(() => side.committer.state.kind === 'stalled');
-    await side.run(side.committer.close());
+    await side.run(side.committer.close('closed'));
     const calls = side.disk.callCount;
     await side.world.drain();
     expect(side.disk.callCount).toBe(calls);
@@ -223,7 +223,7 @@ describe('S32, F23, L34: after the first failure', () => {
       expect(causes[0]).toBe(causes[1]);
       await side.world.drain();
       expect(side.told.failed).toHaveLength(1);
-      await side.run(side.committer.close());
+      await side.run(side.committer.close('closed'));
       expect(side.disk.openFileCount(side.process)).toBe(0);
     }
   });

@@ -281,7 +281,7 @@ test('L22: closing gives every descriptor back and leaves nothing owed', async (
   side.writer.tryAppend(new Uint8Array(10), 1, 0);
   await side.run(side.committer.reachDurable(side.log.nextId) as Promise<void>);
   side.writer.tryAppend(new Uint8Array(10), 1, 0);
-  await side.run(side.committer.close());
+  await side.run(side.committer.close('closed'));
   expect(side.disk.openFileCount(side.process)).toBe(0);
   expect(side.process.clock.owedCount).toBe(0);
   expect(side.committer.state.kind).toBe('closed');
@@ -291,7 +291,7 @@ test('closing waits for the write and the sync under way: no call is left on a c
   const side = await opened({ limits: { durability: 'os' } });
   side.writer.tryAppend(new Uint8Array(10), 1, 0);
   await side.world.run(() => side.calls('write').at(-1)?.outcome === undefined);
-  await side.run(side.committer.close());
+  await side.run(side.committer.close('closed'));
   await side.world.drain();
   expect(side.disk.calls.map((call) => call.outcome)).not.toContainEqual(expect.stringContaining('EBADF'));
   expect(side.calls('write').every((call) => call.outcome === 'done')).toBe(true);

@@ -227,12 +227,16 @@ export class Committer {
     this.#observer.readable();
   }
 
-  /** Ends writing in good order: waits for what is under way and gives the files back. Makes nothing durable. */
-  async close(): Promise<void> {
+  /**
+   * Ends writing in good order: waits for what is under way and gives the files back. Makes nothing durable; whoever
+   * still waits for that is told `cause`.
+   */
+  async close(cause: unknown): Promise<void> {
     this.#stopTimers();
     if (this.#state.kind !== 'failed') this.#state = { kind: 'closed' };
     this.#stall.retry();
     await Promise.all([this.#starting, this.#writing, this.#syncing]);
+    this.#stability.fail(cause);
     await this.#files.close();
   }
 

@@ -67,3 +67,18 @@ describe('a cursor that has passed a segment', () => {
     expect(delivery?.records[0]?.id).toBe(before);
   });
 });
+
+describe('a buffer whose ledger cannot be written', () => {
+  test('closes all the same, drained as far as it can be read, and answers whoever waits', async () => {
+    const { world, disk, process, buffer } = await openBuffer();
+    await world.run(buffer.append(new Uint8Array(100)));
+    disk.killProcess(process);
+    disk.faults.inject({ fault: 'EIO', operation: 'write', path: '/ledger' });
+    const { fileSystem, clock, random } = disk.start();
+    const again = await world.run(DiskBuffer.open({ path: '/data/buffer', fileSystem, clock, random }));
+    const commit = again.commit();
+    const refused = expect(commit).rejects.toMatchObject({ code: 'SPILLWAY_USAGE_CLOSED' });
+    await world.run(again.close({ drain: true }), { stepsMax: 10_000 });
+    await refused;
+  });
+});
