@@ -30,7 +30,8 @@ export class LedgerPublisher {
   #timer: Timer | undefined;
   #retryMs = retryMsFirst;
   #failing = false;
-  #stopped = false;
+  /** What whoever comes after `stop` is told. */
+  #stopped: { readonly cause: unknown } | undefined;
   /** Changes asked for, and how many of them the newest successful publish covers. */
   #wanted = 0;
   #covered = 0;
@@ -75,7 +76,8 @@ export class LedgerPublisher {
   /** Something changed: it will be published within the interval. */
   changed(): void {
     this.#wanted += 1;
-    if (this.#timer === undefined && this.#run === undefined && !this.#stopped) this.#arm(this.#intervalMs);
+    if (this.#timer === undefined && this.#run === undefined && this.#stopped === undefined)
+      this.#arm(this.#intervalMs);
   }
 
   /** Publishes as soon as no other publish runs, without waiting for it. */
@@ -87,6 +89,7 @@ export class LedgerPublisher {
 
   /** Resolves once a publish that captured its content after this call has succeeded, however long that takes. */
   publish(): Promise<void> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped.cause);
     return new Promise((resolve, reject) => {
       this.#wanted += 1;
       this.#waiting.push({ target: this.#wanted, resolve, reject });
@@ -106,7 +109,7 @@ export class LedgerPublisher {
 
   /** No timer runs on; whoever waits is rejected with `cause`. Resolves when the attempt under way is over. */
   async stop(cause: unknown): Promise<void> {
-    this.#stopped = true;
+    this.#stopped = { cause };
     this.#timer?.cancel();
     this.#timer = undefined;
     while (this.#run !== undefined) await this.#run;
@@ -121,12 +124,12 @@ export class LedgerPublisher {
   }
 
   #start(): void {
-    if (this.#run !== undefined || this.#stopped) return;
+    if (this.#run !== undefined || this.#stopped !== undefined) return;
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#run = this.#publish().finally(() => {
       this.#run = undefined;
-      if (this.#stopped || this.#timer !== undefined || this.#covered === this.#wanted) return;
+      if (this.#stopped !== undefined || this.#timer !== undefined || this.#covered === this.#wanted) return;
       const atOnce = this.#hurried || this.#waiting.length > 0;
       this.#arm(this.#failing ? this.#retryMs : atOnce ? 0 : this.#intervalMs);
     });

@@ -62,6 +62,9 @@ test('whoever joins one write shares one promise; a closed group takes nobody in
   expect(frontier.reach(8)).not.toBe(first);
   expect(frontier.reach(6)).toBe(first);
   expect(frontier.lastAwaited).toBe(8);
+  frontier.close(8);
+  expect(frontier.reach(7)).not.toBe(first);
+  expect(frontier.reach(7)).toBe(frontier.reach(8));
 });
 
 test('I7.1: a frontier that moves back is a bug', () => {
