@@ -12,6 +12,7 @@ import { DamageError, isStorageError } from '../base/errors.ts';
 import { mark } from '../base/marks.ts';
 import type { FileSystem } from '../platform/file-system.ts';
 import type { EventHub, LogPosition } from './events.ts';
+import { frameAlignment } from './frame.ts';
 import type { IdRange } from './ledger-slot.ts';
 import type { Situation } from './recovery-table.ts';
 import { letGo, type Segment, type SegmentCatalog } from './segment-catalog.ts';
@@ -96,10 +97,28 @@ async function scanSegment(
     return untouched(segment.state);
   }
   if (segment.header === undefined) {
-    const tail = segment.byteLength === 0 ? 'none' : 'bytes';
+    const tail = await contentOf(context.fileSystem, segment);
+    if (tail === 'unreadable') state.hiddenBytes += segment.byteLength;
     return { segment, situation: { place: 'within', header: 'empty', frames: 'none', tail }, from: 0, end: 0 };
   }
   return await scanFrames(context, segment, from, state);
+}
+
+/** What a file holds that has neither header nor frame. No marker finds a frame there, so any will do to walk it. */
+async function contentOf(fileSystem: FileSystem, segment: Segment): Promise<Situation['tail']> {
+  const file = await fileSystem.open(segment.path, 'read');
+  try {
+    const end = segment.byteLength;
+    const walk = new SegmentWalk({ file, marker: 1, alignment: frameAlignment, from: 0, end, unreadable: 'damage' });
+    for (;;) {
+      const step = walk.next();
+      if (step.kind === 'end') return step.tail;
+      if (step.kind !== 'load') return 'bytes';
+      await walk.load();
+    }
+  } finally {
+    await letGo(file);
+  }
 }
 
 async function scanFrames(

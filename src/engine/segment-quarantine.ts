@@ -63,7 +63,7 @@ export class Quarantine {
   /** Copies `[from, to)` of a file aside, one copy after the other. Never rejects. */
   keep(path: string, from: number, to: number): Promise<void> {
     const name = `${path.slice(path.lastIndexOf('/') + 1)}-${from}-${to - from}`;
-    if (this.#names.has(name)) return this.#queue;
+    if (to <= from || this.#names.has(name)) return this.#queue; // Cut already, or kept already.
     this.#names.add(name);
     this.#queue = this.#queue.then(() => this.#copy(path, from, to, name)).catch(() => mark('quarantine.copy_failed'));
     return this.#queue;
