@@ -91,8 +91,12 @@ export class BufferLife {
   /** Copied or not; what was copied is promised by the next `commit` only. */
   tryAppend(byteLength: number): Offer | undefined {
     const { offer, payload } = this.journal.offer(byteLength, 1);
-    const result = this.buffer.tryAppend(payload, { metadata: offer.serial });
-    if (result === 'accepted') return offer;
+    try {
+      const result = this.buffer.tryAppend(payload, { metadata: offer.serial });
+      if (result === 'accepted') return offer;
+    } catch (cause) {
+      this.#refuse(cause);
+    }
     offer.state = 'refused';
     return undefined;
   }

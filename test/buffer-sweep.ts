@@ -2,7 +2,7 @@
 // that hold at every step in between.
 import { crc32 } from 'node:zlib';
 import type { DiskBufferOptions } from '../src/index.ts';
-import { SeededRandom, type SimDisk } from '../src/testing/index.ts';
+import { SeededRandom, type SimDisk, type SimProcess } from '../src/testing/index.ts';
 import { Broken, type Journal } from './buffer-journal.ts';
 import { BufferLife, bufferPath, cursorNames, smallBuffer } from './buffer-life.ts';
 import { seedOr } from './sweep.ts';
@@ -104,8 +104,13 @@ export async function workload(life: BufferLife): Promise<void> {
 }
 
 /** Opens what is on the disk, delivers all of it, goes on appending, and closes and opens once more. */
-export async function prove(disk: SimDisk, journal: Journal, options: Partial<DiskBufferOptions>): Promise<void> {
-  const life = new BufferLife({ disk, process: disk.start(), journal, options });
+export async function prove(
+  disk: SimDisk,
+  journal: Journal,
+  options: Partial<DiskBufferOptions>,
+  process: SimProcess = disk.start(),
+): Promise<void> {
+  const life = new BufferLife({ disk, process, journal, options });
   const again = async (): Promise<number> => {
     await life.open();
     for (const name of cursorNames) life.consume(name, 'eager');

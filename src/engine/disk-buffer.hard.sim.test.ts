@@ -87,3 +87,19 @@ describe('a first open that was killed half-way', () => {
     }
   });
 });
+
+describe('a commit', () => {
+  test('is told when the buffer closes before it could ever write', async () => {
+    const life = lifeOf();
+    await runChecked(life.disk, life.open());
+    await runChecked(life.disk, life.append(1_000));
+    life.disk.killProcess(life.process, 'none');
+    const next = lifeOf({}, life.disk);
+    life.disk.faults.inject({ fault: 'ENOSPC', operation: 'write', path: '/ledger' });
+    await runChecked(life.disk, next.open());
+    const committed = next.commit();
+    await runChecked(life.disk, next.close());
+    await runChecked(life.disk, committed);
+    expect(next.refusals).toMatchObject([{ code: 'SPILLWAY_USAGE_CLOSED' }]);
+  });
+});

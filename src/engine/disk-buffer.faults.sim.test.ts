@@ -1,0 +1,121 @@
+// Every call that the buffer makes on its disk fails, in turn: once, or from then on until the disk is well again. The
+// buffer may refuse, wait or end, but it must say so to everybody who waits, and lose nothing that it had accepted.
+import { describe, expect, test } from 'vitest';
+import { Broken, Journal } from '../../test/buffer-journal.ts';
+import { BufferLife } from '../../test/buffer-life.ts';
+import { casesOf, prove, runChecked, seedOfSources, withoutStrays, workload } from '../../test/buffer-sweep.ts';
+import { byScale, onlyCase, repeatable } from '../../test/sweep.ts';
+import type { StorageOperation } from '../platform/storage-errors.ts';
+import { type Fault, SimDisk, type SimDiskOptions, SimWorld } from '../testing/index.ts';
+
+const seed = seedOfSources();
+const file = import.meta.filename;
+
+/** `once`; or until the disk is healed; or until the buffer has been closed on the sick disk. */
+const endings = ['once', 'healed', 'closed'] as const;
+type Ending = (typeof endings)[number];
+
+/** Longer than the workload takes on a disk that is well. */
+const patienceMs = 3_000;
+const takeSpace: readonly StorageOperation[] = ['create', 'write', 'make directory', 'truncate'];
+/** All but giving the lock back, which only the death of the process can do then. */
+const everything: readonly StorageOperation[] = [
+  ...takeSpace,
+  'open',
+  'read',
+  'sync',
+  'measure',
+  'close',
+  'list',
+  'inspect',
+  'resolve',
+  'rename',
+  'remove',
+  'sync directory',
+  'lock',
+];
+
+type Sickness = { readonly fault: Fault; readonly operation: readonly StorageOperation[] };
+
+const sicknesses: Readonly<Record<string, Sickness>> = {
+  'a broken disk (EIO)': { fault: 'EIO', operation: everything },
+  'a full disk (ENOSPC)': { fault: 'ENOSPC', operation: takeSpace },
+  'a quota that syncs notice, too (EDQUOT)': { fault: 'EDQUOT', operation: [...takeSpace, 'sync'] },
+};
+
+function newLife(options: SimDiskOptions = {}): BufferLife {
+  const disk = new SimDisk(new SimWorld({ seed }), options);
+  return new BufferLife({ disk, process: disk.start(), journal: new Journal() });
+}
+
+/** How many calls a workload without trouble makes that this sickness could hit. */
+async function callsOf(sickness: Sickness): Promise<number> {
+  const life = newLife();
+  await runChecked(life.disk, workload(life));
+  return life.disk.calls.filter(({ operation }) => sickness.operation.includes(operation)).length;
+}
+
+/** The workload as far as it comes. Everything in it settles: when the disk is healed, or when the buffer is closed. */
+async function suffer(life: BufferLife, ending: Ending): Promise<void> {
+  const { disk } = life;
+  let settled = false;
+  const lived = workload(life).then(
+    () => {
+      settled = true;
+    },
+    (cause: unknown) => {
+      settled = true;
+      life.refusals.push(cause);
+    },
+  );
+  const patience = new Promise<void>((resolve) => disk.world.clock.setTimer(patienceMs, resolve));
+  await runChecked(disk, Promise.race([lived, patience]));
+  if (!settled && ending === 'closed') await runChecked(disk, life.close());
+  disk.heal();
+  await runChecked(disk, lived);
+  const files = disk.openFileCount(life.process);
+  if (files > 0) throw new Broken(`${files} files stay open`);
+  expectNoSyncRepeated(life.disk);
+}
+
+/** A4: a sync that failed is never tried again by whoever had it fail. */
+function expectNoSyncRepeated(disk: SimDisk): void {
+  const failed = new Set<string>();
+  for (const { operation, path, outcome, number } of disk.calls) {
+    if (operation === 'lock') failed.clear(); // Another life begins: it writes everything again first.
+    if (operation !== 'sync' || !path.endsWith('.seg')) continue;
+    if (failed.has(path)) throw new Broken(`call ${number} syncs ${path}, whose sync had failed`);
+    if (outcome?.startsWith('failed') === true) failed.add(path);
+  }
+}
+
+/** Nothing is missing: where the cache survives, and where only the disk does. */
+async function proveBoth(life: BufferLife, label: string): Promise<void> {
+  const after = life.disk.clone(new SimWorld({ seed: `${seed}/${label}` }));
+  after.powerCut();
+  await prove(after, life.journal.clone(), {});
+  await prove(life.disk, life.journal, {}, life.process);
+}
+
+describe('every call fails', () => {
+  for (const [called, sickness] of Object.entries(sicknesses)) {
+    const name = `on ${called}`;
+    test(name, async () => {
+      const count = (await callsOf(sickness)) * endings.length;
+      const sample = byScale({ sample: 25, full: Number.POSITIVE_INFINITY });
+      for (const number of casesOf({ count, sample, seed, only: onlyCase() })) {
+        const ending = endings[number % endings.length] as Ending;
+        await repeatable({ file, name, seed, case: number }, () =>
+          withoutStrays(async () => {
+            const life = newLife();
+            const skip = Math.floor(number / endings.length);
+            life.disk.faults.inject({ ...sickness, skip, ...(ending === 'once' && { times: 1 }) });
+            await suffer(life, ending);
+            await proveBoth(life, String(number));
+          }),
+        );
+      }
+      expect(count).toBeGreaterThan(100);
+    });
+  }
+});
