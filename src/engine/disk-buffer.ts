@@ -266,12 +266,7 @@ export class DiskBuffer implements AsyncDisposable {
     for (const cursor of core.cursors.all) await cursor.end();
     const clean = await this.#publishAtClose(failure === undefined);
     await core.publisher.stop(closedError());
-<<<<<<< Updated upstream
     await core.committer.close(closedError());
-=======
-    await core.committer.close();
-    core.stability.fail(closedError()); // Whoever still waits for the disk waits for nobody.
->>>>>>> Stashed changes
     await core.repairs.close();
     await core.quarantine.idle();
     await core.ledger.close();
