@@ -20,6 +20,8 @@ import { letGo, readFully } from './segment-catalog.ts';
 
 export const ledgerName = 'ledger';
 
+const slotTriesMax = 3;
+
 /** What `open` found in the ledger file. */
 export interface LedgerReading {
   /** The newest valid slot's content. */
@@ -128,16 +130,23 @@ interface ValidSlot {
   readonly content: LedgerContent;
 }
 
+/** A cursor's place is worth three tries. Resolves with 0 when none of them reads anything. */
+async function readPatiently(file: FileHandle, target: Uint8Array, position: number): Promise<number> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await readFully(file, target, position);
+    } catch (cause) {
+      if (!isStorageError(cause, 'io')) throw cause;
+      mark('ledger.slot_unreadable');
+      if (tries === slotTriesMax) return 0;
+    }
+  }
+}
+
 async function readSlot(file: FileHandle, index: 0 | 1): Promise<ValidSlot | undefined> {
   const bytes = new Uint8Array(ledgerSlotBytes);
-  try {
-    const count = await readFully(file, bytes, index * ledgerSlotBytes);
-    if (count < bytes.length) return undefined;
-  } catch (cause) {
-    if (!isStorageError(cause, 'io')) throw cause;
-    mark('ledger.slot_unreadable');
-    return undefined;
-  }
+  const count = await readPatiently(file, bytes, index * ledgerSlotBytes);
+  if (count < bytes.length) return undefined;
   const reading = decodeLedgerSlot(bytes);
   switch (reading.kind) {
     case 'valid':

@@ -247,10 +247,16 @@ function unconfirmedRanges(ledger: LedgerContent | undefined, found: ScanResult,
 /** The identity that most of the youngest headers agree on: one of them may be a stranger that bears our number. */
 async function uuidFromSegments(fileSystem: FileSystem, catalog: SegmentCatalog): Promise<string | undefined> {
   const votes = new Map<string, number>();
+  let failure: unknown;
   for (const segment of catalog.segments.slice(-headersAsked).toReversed()) {
-    const uuid = await readUuid(fileSystem, segment).catch(() => undefined);
+    const uuid = await readUuid(fileSystem, segment).catch((cause: unknown) => {
+      failure = cause;
+      return undefined;
+    });
     if (uuid !== undefined) votes.set(uuid, (votes.get(uuid) ?? 0) + 1);
   }
+  // A disk that does not answer at all must not make a buffer begin anew: its segments would be strangers for ever.
+  if (votes.size === 0 && failure !== undefined) throw failure;
   const most = Math.max(...votes.values(), 0);
   return [...votes].find(([, count]) => count === most)?.[0];
 }
