@@ -106,7 +106,7 @@ test('the newest valid slot wins, and the next publish goes to the other one', a
 
 describe('a failed publish', () => {
   for (const operation of ['write', 'sync'] as const) {
-    test(`whose ${operation} failed leaves the turn: the same slot is written again, in full, one generation on`, async () => {
+    test(`whose ${operation} failed leaves the turn: the same slot is written again, one generation on`, async () => {
       const machine = new Machine();
       const { ledger } = await machine.open();
       await machine.publish(ledger, 10, 11);

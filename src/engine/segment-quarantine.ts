@@ -17,6 +17,7 @@ export const quarantineName = 'quarantine';
 export class Quarantine {
   readonly #fileSystem: FileSystem;
   readonly #events: EventHub;
+  readonly #parent: string;
   readonly #directory: string;
   readonly #bytesMax: number;
   /** Bytes that may still be added to the directory of the buffer as a whole. */
@@ -24,6 +25,7 @@ export class Quarantine {
   readonly #names = new Set<string>();
   #byteLength = 0;
   #exists = false;
+  #nameDurable = false;
   #queue: Promise<void> = Promise.resolve();
 
   constructor(options: {
@@ -35,6 +37,7 @@ export class Quarantine {
   }) {
     this.#fileSystem = options.fileSystem;
     this.#events = options.events;
+    this.#parent = options.directory;
     this.#directory = `${options.directory}/${quarantineName}`;
     this.#bytesMax = options.bytesMax;
     this.#spaceLeft = options.spaceLeft;
@@ -80,8 +83,7 @@ export class Quarantine {
       mark('quarantine.no_room');
       return;
     }
-    if (!this.#exists) await this.#fileSystem.makeDirectory(this.#directory);
-    this.#exists = true;
+    await this.#ensureDirectory();
     const target = `${this.#directory}/${name}`;
     const copy = await this.#fileSystem.open(target, 'create');
     this.#byteLength += byteLength; // Counted before it is written: the budget is never passed, not even for a moment.
@@ -96,6 +98,14 @@ export class Quarantine {
     await letGo(copy);
     mark('quarantine.kept');
     this.#events.emit('quarantined', { path: target, byteLength });
+  }
+
+  /** Evidence that a power cut takes away is none: the directory is durable in its parent first (A5). */
+  async #ensureDirectory(): Promise<void> {
+    if (!this.#exists) await this.#fileSystem.makeDirectory(this.#directory);
+    this.#exists = true;
+    if (!this.#nameDurable) await this.#fileSystem.syncDirectory(this.#parent);
+    this.#nameDurable = true;
   }
 
   async #copyBytes(path: string, copy: FileHandle, from: number, to: number): Promise<void> {
