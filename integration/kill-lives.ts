@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type { DiskBufferOptions, Durability } from '../src/index.ts';
 import { SeededRandom } from '../src/testing/seeded-random.ts';
 import { LoadProcess } from './load-process.ts';
+import type { Plan } from './programs/records.ts';
 import { BrokenPromise, Promises } from './promises.ts';
 import { bytesInDirectory, inspect } from './reading.ts';
-import type { Plan } from './programs/records.ts';
 
 export type LivesOptions = {
   readonly seed: number;

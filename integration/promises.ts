@@ -85,7 +85,10 @@ export class Promises {
         this.#durableId = Math.max(this.#durableId, first);
         return;
       case 'delivered':
-        this.#deliveries.set(first, fields.slice(1).map((part) => this.#takeKey(part)));
+        this.#deliveries.set(
+          first,
+          fields.slice(1).map((part) => this.#takeKey(part)),
+        );
         return;
       case 'settling':
         this.settling(this.#consumed, this.#deliveries.get(first) ?? []);
@@ -94,8 +97,9 @@ export class Promises {
         this.#publishedId = Math.max(this.#publishedId, first);
         return;
       case 'lost':
-        if (this.#powerIsCut) return; // Judged by what is found.
-        return broken(`life ${this.#life} reported: ${line}`);
+        // After a power cut it is judged by what is found.
+        if (!this.#powerIsCut) broken(`life ${this.#life} reported: ${line}`);
+        return;
       case 'failed':
         broken(`life ${this.#life} reported: ${line}`);
     }

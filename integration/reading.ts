@@ -1,8 +1,8 @@
 // Opens a buffer after a crash and reads everything that a cursor has not acknowledged.
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { DiskBuffer, type DiskBufferOptions } from '../src/index.ts';
 import type { Delivery } from '../src/index.ts';
+import { DiskBuffer, type DiskBufferOptions } from '../src/index.ts';
 import type { Promises, Reading } from './promises.ts';
 
 /** Far beyond what a reading takes: a reader that waits for records that never come ends with an error. */
@@ -67,7 +67,10 @@ export async function inspect(
       promises.check(reading);
       records += reading.records.length;
       if (!acknowledge.includes(name)) continue;
-      promises.settling(name, reading.records.map((record) => record.id));
+      promises.settling(
+        name,
+        reading.records.map((record) => record.id),
+      );
       for (const delivery of deliveries) delivery.ack();
     }
     buffer.recount();
