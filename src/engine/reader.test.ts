@@ -1,4 +1,5 @@
-// The reader as cursors see it: from memory, from files, from one to the other, and through everything that can be wrong.
+// The reader as cursors see it: from memory, from files, from one to the other, and through everything that can be
+// wrong.
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
