@@ -174,7 +174,7 @@ describe('a header', () => {
     expect(rig.damage.map(({ code }) => code)).toEqual(['SPILLWAY_DAMAGE_HEADER']);
   });
 
-  test('that is lost where nothing follows gets the epoch of this open, also when that is known only later', async () => {
+  test('that is lost where nothing follows gets the epoch of this open, also when that comes later', async () => {
     const rig = new Rig();
     const lost = await rig.describe(rig.plant(3, withoutHeader(segmentBytes(3))));
     expect(lost.header?.epoch).toBe(9);
