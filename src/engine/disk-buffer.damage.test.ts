@@ -1,6 +1,6 @@
-// A small directory with one thing wrong with it, for every thing that can be wrong: each byte turned over, each file cut
-// at each length, each sector zeroed or full of something else. It always starts, loses at most what was touched, counts
-// what it lost, delivers nothing that was never written, and goes on working.
+// A small directory with one thing wrong with it, for every thing that can be wrong: each byte turned over, each file
+// cut at each length, each sector zeroed or full of something else. It always starts, loses at most what was touched,
+// counts what it lost, delivers nothing that was never written, and goes on working.
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { BufferRig, framesIn, listenToLosses, type Seen, segmentName } from '../../test/buffer-rig.ts';
@@ -8,7 +8,8 @@ import { chance, concat } from '../../test/segment-bytes.ts';
 import { byScale, onlyCase, repeatable } from '../../test/sweep.ts';
 
 type Change =
-  | { readonly kind: 'flip' | 'cut'; readonly at: number }
+  | { readonly kind: 'flip'; readonly at: number }
+  | { readonly kind: 'cut'; readonly at: number }
   | { readonly kind: 'zero' | 'garbage'; readonly at: number; readonly byteLength: number };
 
 interface Base {

@@ -189,7 +189,7 @@ describe('confirming', () => {
     expect(await texts(rig, buffer, 5)).toEqual(numbers);
   });
 
-  it('fails the buffer when its sync fails: nothing was promised, everything can still be read after a restart', async () => {
+  it('fails the buffer when its sync fails; a restart reads everything', async () => {
     const rig = await unclean();
     rig.disk.faults.inject({ fault: 'EIO', operation: 'sync', path: '.seg' });
     const buffer = await rig.open();
