@@ -159,18 +159,12 @@ export class DiskBuffer implements AsyncDisposable {
     checkCursorName(name);
     const known = this.#core.cursors.get(name);
     if (known !== undefined) return known;
-    const start = from === 'newest' && !this.#holdings.ledgerLost ? this.#core.newest : this.#core.oldest;
-    // Asked for after the cursor is in the set, so that this very publish holds it.
-    let durable!: () => void;
-    let refused!: (cause: unknown) => void;
-    const usable = new Promise<void>((resolve, reject) => {
-      durable = resolve;
-      refused = reject;
-    });
-    usable.catch(() => undefined);
-    const cursor = this.#core.cursors.add(name, { ...start }, usable);
-    this.#core.publisher.publish().then(durable, refused);
-    return cursor;
+    const { cursors, committer, publisher, newest, oldest } = this.#core;
+    const start = from === 'newest' && !this.#holdings.ledgerLost ? newest : oldest;
+    // The ledger names no place that is not durable. It is asked once the cursor is in the set, so that it holds it.
+    const usable = Promise.resolve(committer.reachDurable(start.nextId)).then(() => publisher.publish());
+    usable.catch(() => undefined); // Whoever reads is told.
+    return cursors.add(name, { ...start }, usable);
   }
 
   /** Ends a cursor that is not required and frees what only it held back. Durable when it resolves; else UsageError. */
