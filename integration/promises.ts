@@ -129,10 +129,18 @@ export class Promises {
     this.#keys.set(key, name);
   }
 
-  /** Whatever was accepted since `sinceMs` and never reported durable may be lost: the power was cut. */
+  /**
+   * The power was cut: whatever was accepted since `sinceMs` and never reported durable may be lost. Throws if anything
+   * older was not durable yet: it was due, even if it should turn out to have survived.
+   */
   forgive(sinceMs: number): void {
     for (const [id, accepted] of this.#accepted) {
-      if (id >= this.#durableId && accepted.atMs >= sinceMs) accepted.owed = false;
+      if (id < this.#durableId || !accepted.owed) continue;
+      if (accepted.atMs < sinceMs) {
+        const lateMs = (sinceMs - accepted.atMs).toFixed(1);
+        broken(`${describe(accepted.name)}, accepted as ${id}, should have been durable ${lateMs} ms before the cut`);
+      }
+      accepted.owed = false;
     }
   }
 

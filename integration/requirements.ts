@@ -5,7 +5,7 @@
 //     if (reason !== undefined) context.skip(reason);
 import { spawnSync } from 'node:child_process';
 
-export type Requirement = 'linux' | 'root' | 'loop-device' | 'mkfs.ext4' | 'mkfs.xfs' | 'docker';
+export type Requirement = 'linux' | 'root' | 'loop-device' | 'mkfs.ext4' | 'mkfs.xfs' | 'perl' | 'docker';
 
 function succeeds(program: string, ...args: readonly string[]): boolean {
   // The programs of an administrator are not on everybody's path.
@@ -22,6 +22,7 @@ const checks: Readonly<Record<Requirement, () => boolean>> = {
   'loop-device': () => isRoot() && succeeds('losetup', '--find') && succeeds('unshare', '--mount', 'true'),
   'mkfs.ext4': () => succeeds('mkfs.ext4', '-V'),
   'mkfs.xfs': () => succeeds('mkfs.xfs', '-V'),
+  perl: () => succeeds('perl', '-e', '1'),
   docker: () => succeeds('docker', 'version', '--format', '{{.Server.Version}}'),
 };
 
@@ -31,6 +32,7 @@ const reasons: Readonly<Record<Requirement, string>> = {
   'loop-device': 'needs root, a free loop device and the right to mount it',
   'mkfs.ext4': 'needs mkfs.ext4 (e2fsprogs)',
   'mkfs.xfs': 'needs mkfs.xfs (xfsprogs)',
+  perl: 'needs perl',
   docker: 'needs a Docker engine that answers',
 };
 

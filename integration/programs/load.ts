@@ -8,7 +8,7 @@
 //   accepted <id> <index> <count> <ms>
 //   committed <next id>          everything below was durable when `commit` returned
 //   durable <next id>            the durable frontier moved
-//   syncing <ms>, synced <ms>    a sync of a file begins, is over
+//   syncing <ms>, synced <ms>    a sync of a segment begins, is over
 //   delivered <number> <epoch>-<id>:<name> ...
 //   settling <number>            this delivery is about to be acknowledged
 //   published <id>               a ledger is on disk that holds a cursor position not below this one
@@ -48,12 +48,12 @@ const now = (): string => (Number(process.hrtime.bigint() / 1_000n) / 1_000).toF
 
 function watchCalls(): NonNullable<DiskBufferOptions['fileSystem']> {
   return watchedFileSystem(
-    (call) => {
+    (call, path) => {
       if (phase !== 'running') report(`file ${call}`);
-      if (call === 'syncData') report(`syncing ${now()}`);
+      if (call === 'syncData' && path.endsWith('.seg')) report(`syncing ${now()}`);
     },
-    (call) => {
-      if (call === 'syncData') report(`synced ${now()}`);
+    (call, path) => {
+      if (call === 'syncData' && path.endsWith('.seg')) report(`synced ${now()}`);
     },
   );
 }

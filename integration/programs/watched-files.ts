@@ -3,7 +3,10 @@ import type { FileHandle, FileSystem } from '../../src/index.ts';
 import { nodePlatform } from '../../src/platform/node-platform.ts';
 
 /** The real file system; `before` is told each call on it and on its files, `after` each one that is over. */
-export function watchedFileSystem(before: (call: string) => void, after: (call: string) => void): FileSystem {
+export function watchedFileSystem(
+  before: (call: string, path: string) => void,
+  after: (call: string, path: string) => void,
+): FileSystem {
   const watched = <Target extends object>(target: Target): Target =>
     new Proxy(target, {
       get(of, name) {
@@ -11,11 +14,13 @@ export function watchedFileSystem(before: (call: string) => void, after: (call: 
         const value: unknown = Reflect.get(of, name, of);
         if (typeof value !== 'function') return value;
         return (...args: unknown[]): unknown => {
-          before(String(name));
+          // A file knows its path; the file system is told it.
+          const path = String(Reflect.get(of, 'path', of) ?? args[0]);
+          before(String(name), path);
           const result: unknown = Reflect.apply(value, of, args);
           if (!(result instanceof Promise)) return result;
           return result.then((answer: unknown) => {
-            after(String(name));
+            after(String(name), path);
             return name === 'open' ? watched(answer as FileHandle) : answer;
           });
         };
