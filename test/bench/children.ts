@@ -10,7 +10,7 @@ import { join } from 'node:path';
  */
 export function startChild(scratch: string, program: string, task: unknown): ChildProcess {
   return fork(join(import.meta.dirname, program), [JSON.stringify(task)], {
-    execArgv: ['--conditions=spillway-source'],
+    execArgv: ['--expose-gc', '--conditions=spillway-source'],
     env: { ...process.env, NODE_COMPILE_CACHE: join(scratch, 'compiled') },
   });
 }

@@ -12,8 +12,13 @@ const payloadSizes = [64, 256, 1_024, 65_536] as const;
 const durabilities: readonly Durability[] = ['memory', 'os', 'interval', 'sync'];
 type Place = 'tail' | 'files';
 
-/** Records per second of the whole, and of its two halves where they run one after the other. */
-type Outcome = { readonly whole: number; readonly appending: number; readonly reading: number };
+type Outcome = {
+  /** Records per second of the whole, and of its two halves where they run one after the other. */
+  readonly whole: number;
+  readonly appending: number;
+  readonly reading: number;
+  readonly threadNs: number;
+};
 
 export async function measureCycle(bench: Bench): Promise<Section> {
   const cases = varied(bench.options, payloadSizes).flatMap((payloadBytes) =>
@@ -32,15 +37,17 @@ export async function measureCycle(bench: Bench): Promise<Section> {
     title: 'Whole cycle',
     notes: [
       'Records per second from the first append to the last acknowledgement, every payload looked at. ' +
-        '"Without sync" are `memory` and `os`; `interval` syncs every 100 ms, `sync` before a record may be read.',
+        '"Without sync" are `memory` and `os`; `interval` syncs every 100 ms, `sync` before a record may be read. ' +
+        '"Thread ns" is the processor time of the JavaScript thread for one record, which neighbours disturb less.',
     ],
-    header: ['what', 'records/s', 'MB/s', 'append half', 'read half', ...calibrationHeader],
+    header: ['what', 'records/s', 'MB/s', 'append half', 'read half', 'thread ns', ...calibrationHeader],
     rows: measured.map(({ name, best, calibration }) => [
       name,
       figure(best.whole),
       figure((best.whole * Number.parseInt(name, 10)) / 1e6),
       figure(best.appending),
       figure(best.reading),
+      figure(best.threadNs),
       ...calibrationCells(calibration),
     ]),
     targets: measured
@@ -58,6 +65,7 @@ async function runCycle(bench: Bench, payloadBytes: number, durability: Durabili
   const records = new Records(payloadBytes);
   return await withFreshBuffer(bench.scratch, { durability }, async (buffer) => {
     const cursor = buffer.cursor('default');
+    const cpuBefore = process.threadCpuUsage();
     const start = performance.now();
     let half = Number.NaN;
     if (place === 'tail') {
@@ -68,8 +76,14 @@ async function runCycle(bench: Bench, payloadBytes: number, durability: Durabili
       await consume(cursor, records, count);
     }
     const end = performance.now();
+    const cpu = process.threadCpuUsage(cpuBefore);
     const perSecond = (ms: number): number => (count * 1_000) / ms;
-    return { whole: perSecond(end - start), appending: perSecond(half - start), reading: perSecond(end - half) };
+    return {
+      whole: perSecond(end - start),
+      appending: perSecond(half - start),
+      reading: perSecond(end - half),
+      threadNs: ((cpu.user + cpu.system) * 1_000) / count,
+    };
   });
 }
 

@@ -12,6 +12,8 @@ export type MemoryUse = {
   /** The highest values while the backlog grew, and while it was drained. */
   readonly filling: Peak;
   readonly draining: Peak;
+  /** What is in use once the whole backlog lies on disk, after a collection. */
+  readonly held: Peak;
 };
 
 const { path, durability, backlogBytes } = taskOfThisProcess<MemoryTask>();
@@ -27,6 +29,8 @@ while (records.sent < count) {
   if (records.sent % 1_024 === 0) raise(filling, memoryNow());
 }
 await buffer.commit();
+globalThis.gc?.();
+const held = memoryNow();
 
 const draining = memoryNow();
 const cursor = buffer.cursor('default');
@@ -38,7 +42,7 @@ while (records.checked < count) {
   raise(draining, memoryNow());
 }
 await buffer.close();
-const use: MemoryUse = { before, filling, draining };
+const use: MemoryUse = { before, filling, draining, held };
 await answer(use);
 process.disconnect();
 

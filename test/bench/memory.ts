@@ -32,22 +32,24 @@ export async function measureMemory(bench: Bench): Promise<Section> {
     notes: [
       'Highest values in MiB, from `process.memoryUsage()` after every delivery and every 1,024 appends, of a ' +
         'process that appends 1 KiB records until the whole backlog lies on disk and then reads and acknowledges ' +
-        'all of it as fast as it can, with the collector left alone. "Before" is that process before it opened the ' +
+        'all of it as fast as it can, with the collector left alone but for one call between the two, after which ' +
+        '"held" (heap and external) was measured. "Before" is that process before it opened the ' +
         'buffer; rss is the whole process, Node itself included. The repetition with the median growth; "worst" is ' +
         'the largest growth. Most of the growth is payloads that nobody holds any more and that V8 has not freed yet.',
     ],
     header: [
       'backlog',
-      ...['rss before', 'rss filling', 'rss draining', 'growth', 'worst'],
+      ...['rss before', 'rss filling', 'rss draining', 'growth', 'worst', 'held'],
       ...['heap filling', 'heap draining', 'external filling', 'external draining'],
       ...calibrationHeader,
     ],
     rows: measured.map(({ name, outcomes, calibration }) => {
       const use = medianOf(outcomes);
-      const { before, filling, draining } = use;
+      const { before, filling, draining, held } = use;
       return [
         name,
         ...[before.rss, filling.rss, draining.rss, growthOf(use), Math.max(...outcomes.map(growthOf))].map(inMiB),
+        inMiB(held.heapUsed + held.external),
         ...both(filling, draining, 'heapUsed'),
         ...both(filling, draining, 'external'),
         ...calibrationCells(calibration),
