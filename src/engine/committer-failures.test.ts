@@ -92,6 +92,18 @@ describe('no room', () => {
     expect(side.files.unsyncedBytes).toBe(0);
   });
 
+  test('counts what was written and written again once', async () => {
+    const side = await opened({ limits: { durability: 'interval', syncIntervalMs: 60_000 } });
+    side.disk.faults.chances = { shortWrite: 1, noSpace: 0.3 };
+    const before = side.files.unsyncedBytes;
+    const append = side.writer.append(record(50_000));
+    await side.world.advance(1000);
+    side.disk.heal();
+    await side.run(append);
+    expect(side.told.stalled?.length).toBeGreaterThan(1);
+    expect(side.files.unsyncedBytes - before).toBe(48 + 12 + 50_000 + 4);
+  });
+
   test('lets what is written be synced while it lasts', async () => {
     const side = await opened({ limits: { durability: 'os' } });
     await side.append(100);

@@ -20,7 +20,8 @@ interface OpenSegment {
   readonly file: FileHandle;
   headerWritten: boolean;
   nameDurable: boolean;
-  unsyncedBytes: number;
+  /** The file is durable up to here; it grows at its end only. */
+  durableLength: number;
 }
 
 export class SegmentFiles {
@@ -47,7 +48,7 @@ export class SegmentFiles {
   /** Bytes written and not synced, over all files. */
   get unsyncedBytes(): number {
     let sum = 0;
-    for (const entry of this.#open) sum += entry.unsyncedBytes;
+    for (const { segment, durableLength } of this.#open) sum += segment.byteLength - durableLength;
     return sum;
   }
 
@@ -65,14 +66,14 @@ export class SegmentFiles {
   /** Makes everything durable whose write had resolved before the call. Rejects at the first failure (I8.3). */
   async sync(): Promise<void> {
     for (const entry of [...this.#open]) {
-      const captured = entry.unsyncedBytes;
-      if (captured === 0 && entry.nameDurable) continue; // Synced and nothing written since: no call at all (S28).
+      const captured = entry.segment.byteLength;
+      if (captured === entry.durableLength && entry.nameDurable) continue; // Synced and nothing written since: no call at all (S28).
       await entry.file.syncData(); // I8.2: oldest first.
       if (!entry.nameDurable) {
         await this.#fileSystem.syncDirectory(this.#directory);
         entry.nameDurable = true;
       }
-      entry.unsyncedBytes -= captured;
+      entry.durableLength = captured;
     }
     await this.#closeFinished();
   }
@@ -101,7 +102,7 @@ export class SegmentFiles {
     const path = `${this.#directory}/${segmentFileName(header.segmentNumber)}`;
     const file = await this.#fileSystem.open(path, 'create');
     const segment = this.#catalog.addCreated(header, path);
-    const entry = { segment, file, headerWritten: false, nameDurable: false, unsyncedBytes: 0 };
+    const entry = { segment, file, headerWritten: false, nameDurable: false, durableLength: 0 };
     this.#open.push(entry);
     return entry;
   }
@@ -111,7 +112,6 @@ export class SegmentFiles {
     for (let done = 0; done < bytes.length; ) {
       const count = await entry.file.write(done === 0 ? bytes : bytes.subarray(done), offset + done);
       done += count;
-      entry.unsyncedBytes += count;
       const grown = Math.max(0, offset + done - entry.segment.byteLength); // 0 where a stalled write is repeated.
       entry.segment.byteLength += grown;
       this.#bytesCreated += grown;
@@ -119,8 +119,10 @@ export class SegmentFiles {
   }
 
   async #closeFinished(): Promise<void> {
-    while (this.#open.length > 1 && (this.#open[0] as OpenSegment).unsyncedBytes === 0) {
-      const entry = this.#open.shift() as OpenSegment;
+    for (;;) {
+      const [entry, next] = this.#open;
+      if (entry === undefined || next === undefined || entry.durableLength < entry.segment.byteLength) return;
+      this.#open.shift();
       await letGo(entry.file);
     }
   }
