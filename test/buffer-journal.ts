@@ -53,6 +53,11 @@ export class Journal {
   readonly #serialOfKey = new Map<string, number>();
   readonly #keyOfSerial = new Map<number, string>();
   readonly #settled = new Map<string, Set<number>>();
+  /**
+   * Whether the disk fails reads for longer than a cursor tries: then it counts as damaged what it cannot get, and goes
+   * on behind it.
+   */
+  excusesDamage = false;
   #nextSerial = 1;
 
   offer(byteLength: number, events: number): { readonly offer: Offer; readonly payload: Uint8Array } {
@@ -147,11 +152,16 @@ export class Journal {
     watch.out.set(record.id, false);
   }
 
-  /** The buffer counted a loss for a cursor. */
-  lost(watch: Watch, reason: LossReason, events: number): void {
+  /** The buffer counted the events [from, to) as lost for a cursor. */
+  lost(watch: Watch, reason: LossReason, from: number, to: number): void {
+    const isDamage = reason === 'damaged' && this.excusesDamage;
     // These disks lose only what was not synced: that is nobody's damage.
-    if (reason !== 'unconfirmed') throw new Broken(`cursor ${watch.name} lost ${events} events as ${reason}`);
-    watch.gapEvents += events;
+    if (reason !== 'unconfirmed' && !isDamage)
+      throw new Broken(`cursor ${watch.name} lost ${from} to ${to}: ${reason}`);
+    watch.gapEvents += to - from;
+    for (const { recordId, serial } of isDamage ? this.#offers.values() : []) {
+      if (recordId !== undefined && recordId >= from && recordId < to) this.#settledOf(watch).add(serial);
+    }
   }
 
   retried(watch: Watch, record: DeliveredRecord): void {
@@ -161,9 +171,7 @@ export class Journal {
   /** A record is settled for good. */
   settled(watch: Watch, record: DeliveredRecord): void {
     watch.out.delete(record.id);
-    const settled = this.#settled.get(watch.name) ?? new Set();
-    this.#settled.set(watch.name, settled);
-    settled.add(this.#offerOf(record).serial);
+    this.#settledOf(watch).add(this.#offerOf(record).serial);
   }
 
   /** Nothing accepted is missing at any of these cursors. */
@@ -185,6 +193,12 @@ export class Journal {
     for (const [name, settled] of this.#settled) copy.#settled.set(name, new Set(settled));
     copy.#nextSerial = this.#nextSerial;
     return copy;
+  }
+
+  #settledOf({ name }: Watch): Set<number> {
+    const settled = this.#settled.get(name) ?? new Set();
+    this.#settled.set(name, settled);
+    return settled;
   }
 
   #offerOf(record: DeliveredRecord): Offer {

@@ -62,9 +62,12 @@ export class BufferLife {
     this.#watches = buffer.stats().cursors.map(({ name, nextId }) => this.journal.watch(name, nextId));
     this.#held = [];
     this.#consumers = [];
+    const cursors = new Map(this.#watches.map(({ name }) => [name, buffer.cursor(name)]));
     buffer.events.on('lost', ({ cursor, reason, events }) => {
       const watch = this.#watches.find(({ name }) => name === cursor);
-      if (watch !== undefined) this.#judge(() => this.journal.lost(watch, reason, events));
+      if (watch === undefined) return;
+      const to = cursors.get(watch.name)?.unreadId ?? 0;
+      this.#judge(() => this.journal.lost(watch, reason, to - events, to));
     });
     for (const name of ['failed', 'publish_failed', 'stalled'] as const) {
       buffer.events.on(name, ({ cause }) => this.#expectStorageError(cause));
@@ -91,6 +94,7 @@ export class BufferLife {
   /** Copied or not; what was copied is promised by the next `commit` only. */
   tryAppend(byteLength: number): Offer | undefined {
     const { offer, payload } = this.journal.offer(byteLength, 1);
+    offer.recordId = this.buffer.stats().frontiers.reserved;
     try {
       const result = this.buffer.tryAppend(payload, { metadata: offer.serial });
       if (result === 'accepted') return offer;
@@ -114,7 +118,7 @@ export class BufferLife {
     for (const offer of offers) offer.committed = true;
     for (const offer of copied) {
       if (offer === undefined) continue;
-      this.journal.accept(offer, undefined, this.disk.world.timeMs);
+      this.journal.accept(offer, offer.recordId, this.disk.world.timeMs);
       offer.committed = true;
     }
   }

@@ -127,6 +127,7 @@ export class Reclaimer {
 
   async #freeAll(): Promise<void> {
     for (const segment of [...this.#catalog.segments]) {
+      if (this.#catalog.at(segment.number) !== segment) continue; // A repair has removed it meanwhile.
       if (!segment.complete || this.#isUnderRepair(segment)) return;
       const endId = await this.#endIdOf(segment).catch(() => undefined);
       if (this.#stopped) return;
@@ -192,6 +193,7 @@ export class Reclaimer {
 
   async #oldestToDrop(): Promise<{ readonly segment: Segment; readonly endId: number } | undefined> {
     for (const segment of [...this.#catalog.segments]) {
+      if (this.#catalog.at(segment.number) !== segment) continue; // A repair has removed it meanwhile.
       if (!segment.complete) return undefined;
       const endId = await this.#endIdOf(segment).catch(() => undefined);
       if (endId !== undefined) return { segment, endId };
