@@ -55,8 +55,31 @@ async function storeAndDeliver() {
   }
 }
 
+async function storeAndDeliverThroughRx() {
+  const { DiskBuffer } = await import('spillway');
+  const { throughBuffer } = await import('spillway/rxjs');
+  const { lastValueFrom, mergeMap, toArray } = await import('rxjs');
+  const path = await mkdtemp(join(tmpdir(), 'spillway-packed-'));
+  try {
+    const buffer = await DiskBuffer.open({ path, maxBytes: 4 * 1024 * 1024 });
+    const input = ['one', 'two'].map((text) => ({ payload: new TextEncoder().encode(text) }));
+    const stage = throughBuffer(buffer, { input, maxInFlight: 2 });
+    const send = async (delivery) => {
+      delivery.ack();
+      return delivery.records.map(({ id }) => id);
+    };
+    const ids = await lastValueFrom(stage.pipe(mergeMap(send, 2), toArray()));
+    deepStrictEqual(ids.flat(), [1, 2]);
+    strictEqual(stage.stats().accepted.records, 2);
+    await buffer.close();
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
 strictEqual(manifest.name, 'spillway');
 await importEverything();
 await refuseTheRest();
 await storeAndDeliver();
+await storeAndDeliverThroughRx();
 process.stdout.write(`ok ${process.version}\n`);
