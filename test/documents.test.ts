@@ -1,4 +1,4 @@
-// What the documents show must be so: the example of README.md runs and prints what it says, links lead somewhere, and a
+// What the documents show must be so: every example runs and prints what it says, links lead somewhere, and a
 // test that a document names exists.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,16 +21,22 @@ function block(page: string, heading: string, language: string): string {
   return found[1] ?? '';
 }
 
-it('runs the example of README.md', () => {
-  const page = pages.find(({ path }) => path === 'README.md')?.text ?? '';
+it.each([
+  ['README.md', 'Example'],
+  ['docs/stage.md', 'From a source that can wait'],
+  ['docs/stage.md', 'From a plain Observable'],
+  ['docs/stage.md', 'In two halves'],
+  ['docs/stage.md', 'Without a buffer'],
+])('runs the example of %s: %s', (path, heading) => {
+  const page = pages.find((candidate) => candidate.path === path)?.text ?? '';
   mkdirSync(join(root, '.cache'), { recursive: true }); // Below the repository, so that it finds the package.
   const folder = mkdtempSync(join(root, '.cache/readme-'));
   folders.push(folder);
-  writeFileSync(join(folder, 'example.ts'), block(page, 'Example', 'ts'));
+  writeFileSync(join(folder, 'example.ts'), block(page, heading, 'ts'));
   const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
   const program = ['--conditions=spillway-source', 'example.ts'];
   const printed = execFileSync(process.execPath, program, { cwd: folder, env, encoding: 'utf8', timeout: 30_000 });
-  expect(printed).toBe(block(page, 'Example', 'text'));
+  expect(printed).toBe(block(page, heading, 'text'));
 });
 
 describe('documents', () => {
