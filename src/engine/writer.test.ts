@@ -208,8 +208,10 @@ describe('ready', () => {
     await fill(side);
     const ready = side.writer.ready();
     expect(await side.isSettled(ready)).toBe(false);
+    expect(side.writer.waiting).toBe(1); // The ledger hurries for those who wait.
     await side.freeFirst();
     await side.run(ready);
+    expect(side.writer.waiting).toBe(0);
     expect(side.writer.tryAppend(new Uint8Array(10_000), 1, 0)).toBe('accepted');
   });
 

@@ -113,9 +113,9 @@ export class Writer {
     this.#observer = options.observer;
   }
 
-  /** How many appends wait for room. */
+  /** How many wait for room, to append or to be told that they can. */
   get waiting(): number {
-    return this.#queue.length;
+    return this.#queue.length + this.#ready.length;
   }
 
   /** The ledger holds this epoch: records may be accepted. */
