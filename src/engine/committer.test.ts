@@ -52,6 +52,27 @@ test('S30: appends that come while a commit runs are one group behind it', async
   expect(side.committer.counts).toEqual({ writes: before.writes + 2, syncs: before.syncs + 2 });
 });
 
+test('S25, F27: whatever gathers while a commit runs is the next one, over any number of ticks', async () => {
+  const side = await opened({ disk: { latencies: { data: [1, 1], sync: [50, 50], names: [1, 1] } } });
+  const before = { ...side.committer.counts };
+  const appends = [side.writer.append(record())];
+  for (let tick = 0; tick < 20; tick++) {
+    await side.world.advance(1);
+    appends.push(side.writer.append(record()));
+  }
+  await side.run(Promise.all(appends));
+  expect(side.committer.counts).toEqual({ writes: before.writes + 2, syncs: before.syncs + 2 });
+});
+
+test('S26: a group of single records is one frame, and every member learns its own id', async () => {
+  const side = new WritingSide();
+  const results = await side.run(Promise.all([1, 2, 3].map((events) => side.writer.append({ ...record(), events }))));
+  expect(results).toEqual([1, 2, 4].map((recordId) => ({ status: 'stored', recordId })));
+  const bytes = side.disk.bytesOf(segment);
+  const reading = readFrame(bytes, new DataView(bytes.buffer), 4096, bytes.length, 0x5a5a_0001);
+  expect(reading).toMatchObject({ kind: 'frame', frame: { recordCount: 3, eventCount: 6 } });
+});
+
 test('S30: appends that wait for each other get a sync each', async () => {
   const side = await opened();
   const before = side.committer.counts.syncs;

@@ -152,7 +152,7 @@ test('L10, V11: ids count events, without gaps, across frames, slots and segment
   expect(log.segments).toBeGreaterThan(2);
 });
 
-test('F7, F13, F18: what is written is contiguous: slots leave no gap in a segment', () => {
+test('F7, F19: what is written is contiguous: slots leave no gap in a segment', () => {
   const log = new Log({ frameBytesMax: 4 * KiB });
   for (let count = 0; count < 300; count++) log.append(1 + ((count * 211) % 2000));
   log.close();
@@ -179,6 +179,28 @@ test('F10: closed frames of a full slot are taken at once, those of the slot tha
   log.append(60 * KiB);
   log.append(60 * KiB);
   expect(framesOf([log.buffer.take(false) as WriteJob])).toHaveLength(1);
+});
+
+test('F13: memory that is used again shows nothing of what it held: padding is zeros', () => {
+  const log = new Log();
+  for (let round = 0; round < 4 * log.limits.slotsMax; round++) {
+    for (const fill of [0xff, 1]) {
+      log.append(fill === 1 ? 1 : 30_000, 1, fill);
+      log.close();
+    }
+    for (const job of log.takeAll()) {
+      const view = new DataView(job.bytes.buffer, job.bytes.byteOffset);
+      for (let at = 0; at < job.bytes.length; ) {
+        const reading = readFrame(job.bytes, view, at, job.bytes.length, job.segment.salt);
+        if (reading.kind !== 'frame') throw new Error(reading.kind);
+        const { byteLength, payloadBytes, recordCount } = reading.frame;
+        const padding = job.bytes.subarray(at + 48 + 12 * recordCount + payloadBytes, at + byteLength);
+        expect(padding.every((byte) => byte === 0)).toBe(true);
+        at += byteLength;
+      }
+      log.buffer.release(job.end);
+    }
+  }
 });
 
 test('I6.3: what is taken does not change while appends go on behind it', () => {
