@@ -35,7 +35,7 @@ export type Work = {
 const full: Work = {
   calibrationBytes: 32 * MiB,
   calibrationMs: 100,
-  calibrationRounds: 5_000_000,
+  calibrationRounds: 25_000_000, // Some 50 ms: long enough to be interrupted as often as what follows.
   appendBursts: 200,
   commitMs: 1_000,
   cycleBytes: 192 * MiB,
