@@ -53,15 +53,29 @@ test('S30: appends that come while a commit runs are one group behind it', async
 });
 
 test('S25, F27: whatever gathers while a commit runs is the next one, over any number of ticks', async () => {
-  const side = await opened({ disk: { latencies: { data: [1, 1], sync: [50, 50], names: [1, 1] } } });
+  const latencies = { data: [1, 1], sync: [50, 50], names: [1, 1] } as const;
+  const side = await opened({ limits: { lingerMs: 1000 }, disk: { latencies } });
   const before = { ...side.committer.counts };
   const appends = [side.writer.append(record())];
   for (let tick = 0; tick < 20; tick++) {
-    await side.world.advance(1);
+    await side.world.advance(2);
     appends.push(side.writer.append(record()));
   }
   await side.run(Promise.all(appends));
   expect(side.committer.counts).toEqual({ writes: before.writes + 2, syncs: before.syncs + 2 });
+});
+
+test('while a sync runs, what is older than lingerMs is written: the next sync follows at once', async () => {
+  const latencies = { data: [1, 1], sync: [50, 50], names: [1, 1] } as const;
+  const side = await opened({ limits: { lingerMs: 5 }, disk: { latencies } });
+  const first = side.writer.append(record());
+  await side.world.advance(10);
+  const since = side.disk.callCount;
+  const second = side.writer.append(record());
+  await side.run(first);
+  expect(callsOf(side, since)).toEqual(['write', 'sync']);
+  expect(side.stability.written.value).toBe(side.log.nextId);
+  await side.run(second);
 });
 
 test('S26: a group of single records is one frame, and every member learns its own id', async () => {
