@@ -14,7 +14,7 @@ import {
   segmentName,
   textsOf,
 } from '../../test/buffer-rig.ts';
-import { concat, simpleFrame } from '../../test/segment-bytes.ts';
+import { concat, resign, simpleFrame } from '../../test/segment-bytes.ts';
 import { byScale, onlyCase, repeatable } from '../../test/sweep.ts';
 import { checksumPortable } from '../base/checksum.ts';
 import type { DiskBuffer } from './disk-buffer.ts';
@@ -199,6 +199,29 @@ describe('blocks that cannot be read', () => {
     expect(losses).toEqual([lost(1)]);
   });
 
+  it('have three tries each: one that is lost does not cost the next one its own', async () => {
+    const rig = new BufferRig();
+    const sizes = { maxBytes: 16 * 1_048_576, segmentBytes: 4 * 1_048_576 };
+    const first = await rig.open(sizes);
+    for (let count = 0; count < 40; count++) await rig.run(first.append(new Uint8Array(60_000)));
+    await rig.close(first);
+    rig.disk.failReads(`${bufferPath}/${segmentName(1)}`, 8192, 8193);
+    const buffer = await rig.open(sizes);
+    const losses = listenToLosses(buffer);
+    const cursor = buffer.cursor('default');
+    for (let count = 0; count < 3; count++) await expect(rig.run(cursor.read())).rejects.toMatchObject({ kind: 'io' });
+    (await rig.read(cursor, { maxRecords: 1 })).ack();
+    rig.disk.failReads(`${bufferPath}/${segmentName(1)}`, 2_000_000, 2_000_001);
+    let failures = 0;
+    while (cursor.nextId < 41) {
+      const delivery = await rig.readOrPass(cursor, 41).catch(() => undefined);
+      if (delivery !== undefined) delivery.ack();
+      else failures += 1;
+      if (failures === 2) rig.disk.liftRot();
+    }
+    expect([failures, losses]).toEqual([2, [lost(1)]]);
+  });
+
   it('cost nothing when they can be read again', async () => {
     const rig = three.copy();
     const path = `${bufferPath}/${segmentName(1)}`;
@@ -270,6 +293,39 @@ describe('a newer format', () => {
     await rig.world.advance(1_000);
     await rig.close(buffer);
     expect(rig.bytes(segmentName(2))).toEqual(newer);
+  });
+});
+
+describe('a frame with a flag of a newer format', () => {
+  it.each(['closed', 'killed'])('stops the cursor before it, and the segment stays (%s)', async (ending) => {
+    const rig = new BufferRig();
+    const first = await rig.open();
+    await rig.append(first, '1', '2');
+    await rig.world.advance(500);
+    await rig.appendFrames(first, '3', '4');
+    if (ending === 'closed') await rig.close(first);
+    rig.crash('all');
+    const bytes = Uint8Array.from(rig.bytes(segmentName(1)));
+    const third = framesIn(bytes).find(({ firstId }) => firstId === 3);
+    const at = third?.offset ?? 0;
+    bytes[at + 12] = 0x10; // Encrypted.
+    rig.plant(segmentName(1), resign(bytes, at));
+    const buffer = await rig.open();
+    const cursor = buffer.cursor('default');
+    expect((await rig.readTo(cursor, 3)).map(({ text }) => text)).toEqual(['1', '2']);
+    for (let count = 0; count < 2; count++) {
+      await expect(rig.run(cursor.read())).rejects.toMatchObject({ code: 'SPILLWAY_FORMAT_FEATURE' });
+    }
+    const [id = 0] = await rig.append(buffer, 'new');
+    expect(id).toBeGreaterThanOrEqual(5);
+    await rig.world.advance(1_000);
+    buffer.recount();
+    await rig.close(buffer);
+    expect(rig.bytes(segmentName(1))).toEqual(bytes);
+    rig.plant(segmentName(1), resign(Uint8Array.from(bytes).fill(0, at + 12, at + 13), at)); // A newer program reads it.
+    const newer = await rig.open();
+    const seen = await rig.readTo(newer.cursor('default'), id + 1);
+    expect(seen.map(({ text }) => text)).toEqual(['3', '4', 'new']);
   });
 });
 

@@ -177,7 +177,7 @@ export class LogReader {
       case 'frame':
         return this.#takeFrame(step, segment);
       case 'damage':
-        return this.#takeDamage(step, segment);
+        return this.#takeDamage(step, open);
       case 'unknown_frame':
         return { kind: 'newer', error: newerFormat(segment.path) };
       case 'end':
@@ -205,10 +205,13 @@ export class LogReader {
     return this.#handOut(copyFrame(step.bytes, step.start, frame, segment.number, offset, epoch));
   }
 
-  #takeDamage(step: Extract<WalkStep, { kind: 'damage' }>, segment: Segment): undefined {
+  #takeDamage(step: Extract<WalkStep, { kind: 'damage' }>, open: OpenFile): undefined {
     if (this.#hinted) return this.#distrustHint();
+    const { segment, file, end } = open;
     this.#report(segment, step.from, step.to);
     this.#offset = step.to;
+    // The tries were for these blocks: the next ones that fail have three of their own.
+    if (step.unreadable) open.walk = walkOf(segment, file, step.to, end, 'reject');
   }
 
   /** What lies at the hint does not belong there: the segment is read from its beginning. */
