@@ -33,9 +33,10 @@ export async function measureMemory(bench: Bench): Promise<Section> {
       'Highest values in MiB, from `process.memoryUsage()` after every delivery and every 1,024 appends, of a ' +
         'process that appends 1 KiB records until the whole backlog lies on disk and then reads and acknowledges ' +
         'all of it as fast as it can, with the collector left alone but for one call between the two, after which ' +
-        '"held" (heap and external) was measured. "Before" is that process before it opened the buffer; rss is the whole process, Node itself included. The repetition with the median growth; "worst" is ' +
-        'the largest growth. Most of the growth is payloads that nobody holds any more and that V8 has not freed yet: more on ' +
-        'a busy machine, where its helper threads come late.',
+        '"held" (heap and external) was measured. "Before" is that process before it opened the buffer; rss is the ' +
+        'whole process, Node itself included. The repetition with the median growth; "worst" is the largest growth. ' +
+        'Most of the growth is payloads that nobody holds any more and that V8 has not freed yet: more on a busy ' +
+        'machine, where its helper threads come late.',
     ],
     header: [
       'backlog',

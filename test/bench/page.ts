@@ -7,7 +7,7 @@ import { forMarkdown, type Section, targetsOf } from './report.ts';
 const introduction = `# Benchmarks
 
 Made by \`npm run bench -- engine --write\`; do not edit. \`--dir\` chooses the disk, \`--only\` some of
-${'`append,commit,cycle,open,memory`'}, \`--repeat\` how often everything is measured.
+\`append,commit,cycle,open,memory\`, \`--repeat\` how often everything is measured.
 
 Beside every figure stands what the machine itself could do right before it: rounds of a loop in which each depends on
 the one before, plain writes of 1 MiB into a growing file, and 4 KiB appended and synced. Machines that share hardware

@@ -18,6 +18,8 @@ export type Target = {
   readonly holds: boolean;
 };
 
+const proseColumnsMax = 120;
+
 export const calibrationHeader: readonly string[] = ['CPU loop M/s', 'raw write MB/s', 'raw fdatasync/s'];
 
 export function calibrationCells({ cpuRounds, rawWrite, rawSyncs }: Calibration): readonly string[] {
@@ -65,5 +67,17 @@ export function forMarkdown(section: Section): string {
     column === 0 ? '-'.repeat(cell.length) : `${'-'.repeat(cell.length - 1)}:`,
   );
   const lines = [header, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
-  return [`## ${section.title}`, '', ...section.notes.flatMap((note) => [note, '']), ...lines].join('\n');
+  return [`## ${section.title}`, '', ...section.notes.flatMap((note) => [wrapped(note), '']), ...lines].join('\n');
+}
+
+/** Prose in lines that fit the page. */
+function wrapped(text: string): string {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= proseColumnsMax)
+      lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join('\n');
 }
