@@ -4,6 +4,7 @@
 // all. Every item that is taken from a source ends under one heading: accepted, dropped with a reason, or abandoned
 // because the stage ended, or failed, before the buffer had answered. So the counters add up to what was taken.
 
+import { UsageError } from '../base/errors.ts';
 import type { AppendResult, DropReason } from '../engine/writer.ts';
 import type { RecordInput } from '../engine/writer-records.ts';
 import type { BufferContract } from './buffer-contract.ts';
@@ -74,6 +75,18 @@ export class Intake {
     };
   }
 
+  /** Throws a UsageError for what is no item: sources without types yield strings, or bytes of a stream. */
+  check(item: unknown): asserts item is StageItem {
+    if (isItem(item)) return;
+    this.#abandoned.items += 1;
+    throw new UsageError({
+      code: 'SPILLWAY_USAGE_RECORD',
+      message:
+        `Cannot take an item that is ${describe(item)}: expected a record { payload: Uint8Array, events, metadata }, ` +
+        'an array of records, or { records, accepted }. A Readable must be in object mode',
+    });
+  }
+
   /** Resolves with the buffer's answer, which is counted. Rejects as `append` does; the item is abandoned then. */
   async offer(item: StageItem, signal: AbortSignal | undefined): Promise<Acceptance> {
     let result: AppendResult;
@@ -111,6 +124,24 @@ export class Intake {
 /** Tells the source of a batch what became of it. */
 export function answer(item: StageItem, result: Acceptance): void {
   if ('records' in item) item.accepted?.(result);
+}
+
+function isItem(item: unknown): item is StageItem {
+  if (typeof item !== 'object' || item === null) return false;
+  if ('payload' in item) return isRecord(item);
+  const records = 'records' in item ? item.records : item;
+  return Array.isArray(records) && records.every(isRecord);
+}
+
+/** As much as counting needs; ranges are the buffer's to check. */
+function isRecord(record: unknown): boolean {
+  if (typeof record !== 'object' || record === null) return false;
+  return 'payload' in record && record.payload instanceof Uint8Array;
+}
+
+function describe(item: unknown): string {
+  if (item instanceof Uint8Array) return 'bytes';
+  return Array.isArray(item) ? 'an array of something else' : `a ${item === null ? 'null' : typeof item}`;
 }
 
 function recordsOf(item: StageItem): readonly RecordInput[] {

@@ -191,6 +191,35 @@ describe('intoBuffer', () => {
     expect(returned).toBe(2); // Also if it was too late from the start.
   });
 
+  it.each([
+    ['a string', 'line'],
+    ['bytes', new Uint8Array(3)],
+    ['null', null],
+    ['an empty object', {}],
+    ['an array of strings', ['line']],
+    ['a batch without records', { records: undefined }],
+    ['a record without bytes', { payload: 'line' }],
+    ['an empty batch', []],
+    ['a record of no events', { payload: new Uint8Array(1), events: 0 }],
+  ])('refuses %s', async (_what, item) => {
+    const rig = new BufferRig();
+    const buffer = await rig.open();
+    const running = rig.run(intoBuffer([record('before'), item as never, record('after')], buffer));
+    await expect(running).rejects.toMatchObject({ code: 'SPILLWAY_USAGE_RECORD' });
+    expect(textsOf(await rig.read(buffer.cursor('default')))).toEqual(['before']);
+  });
+
+  it('passes on what its input throws when it is asked to begin', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open();
+    const locked: Iterable<StageItem> = {
+      [Symbol.iterator]: () => {
+        throw new Error('in use');
+      },
+    };
+    await expect(rig.run(intoBuffer(locked, buffer))).rejects.toThrow('in use');
+  });
+
   it('hides nothing behind an input that cannot be closed', async () => {
     const rig = new BufferRig();
     const buffer = await rig.open();

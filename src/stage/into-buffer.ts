@@ -30,19 +30,21 @@ export async function intoBuffer(
 
 /** Offers item after item until the input ends or something fails, and says which. */
 export async function pull(input: StageInput, intake: Intake, signal: AbortSignal | undefined): Promise<IntakeEnd> {
-  const items = new InputReader(input);
+  let items: InputReader | undefined;
   let kind: 'input_failed' | 'refused' = 'input_failed';
   try {
+    items = new InputReader(input);
     for (;;) {
       const step = await items.next(signal);
       if (step.done === true) return { kind: 'ended' };
       kind = 'refused';
+      intake.check(step.value);
       const result = await intake.offer(step.value, signal);
       kind = 'input_failed';
       answer(step.value, result);
     }
   } catch (cause) {
-    await items.close();
+    await items?.close();
     return { kind, cause };
   }
 }
@@ -61,6 +63,7 @@ class InputReader {
     signal?.throwIfAborted();
     this.#state = 'asked';
     const asked = this.#ask();
+    asked.catch(() => undefined); // Whoever is aborted meanwhile does not wait for it.
     return await (signal === undefined ? asked : abortable(asked, signal));
   }
 

@@ -58,6 +58,12 @@ export class PushIntake {
   }
 
   #take(item: StageItem): void {
+    try {
+      this.#intake.check(item);
+    } catch (cause) {
+      this.#end({ kind: 'refused', cause });
+      return;
+    }
     if (this.pendingItems < this.#options.maxPending) {
       this.#queue.push(item);
       this.#offer();

@@ -14,7 +14,7 @@ import {
   toArray,
 } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { BufferRig, bytesOf, textOf } from '../../test/buffer-rig.ts';
+import { BufferRig, bytesOf, listenToLosses, textOf } from '../../test/buffer-rig.ts';
 import { type Acceptance, type DeliveryContract, deliveries, type StageItem, throughBuffer } from './index.ts';
 
 const record = (text: string): StageItem => ({ payload: bytesOf(text) });
@@ -176,6 +176,30 @@ describe('throughBuffer with an input', () => {
     expect(later.end).toBe(seen.end);
   });
 
+  it('ends although the policy took away what it held and what it waited for', async () => {
+    const { rig, buffer } = await opened({ whenFull: 'drop_oldest' });
+    const losses = listenToLosses(buffer);
+    const input = Array.from(
+      { length: 60 },
+      (_, index): StageItem => ({ payload: bytesOf(`${index}`.padEnd(50_000)) }),
+    );
+    const stage = throughBuffer(buffer, { input, maxInFlight: 2, maxRecords: 1 });
+    const { seen } = watch(stage);
+    await rig.world.advance(5_000);
+    expect([stage.stats().accepted.items, seen.deliveries.length, seen.end]).toEqual([60, 2, undefined]);
+    let settled = 0;
+    for (; seen.end === undefined; await rig.world.advance(200)) {
+      for (const delivery of seen.deliveries.slice(settled)) delivery.ack(); // The first two have been dropped.
+      settled = seen.deliveries.length;
+    }
+    expect(seen.end).toBe('complete');
+    const lost = losses.reduce((sum, { events }) => sum + events, 0);
+    const delivered = seen.deliveries.flatMap(textsOf).map(Number);
+    expect(lost + delivered.length - 2).toBe(60);
+    expect(delivered).toEqual(delivered.toSorted((one, other) => one - other));
+    buffer.recount();
+  });
+
   it('errors when it cannot have its cursor', async () => {
     const { rig, buffer } = await opened();
     const misnamed = collect(throughBuffer(buffer, { input: [], cursor: 'no/name' }));
@@ -332,6 +356,17 @@ describe('throughBuffer on a plain Observable', () => {
     await rig.until(() => seen.end !== undefined);
     expect(seen.end).toMatchObject({ code: 'SPILLWAY_USAGE_TOO_LARGE' });
     expect(await remaining(rig, buffer)).toEqual(['a']);
+  });
+
+  it('errors with an item that is none, whatever the pressure', async () => {
+    const { rig, buffer } = await opened();
+    for (const first of [[], [record('a')]]) {
+      const stage = throughBuffer(buffer, { onPressure: 'drop_newest', maxPending: 1 });
+      const { seen } = watch(concat(from([...first, 'a line' as never]), NEVER).pipe(stage));
+      expect(seen.end).toMatchObject({ code: 'SPILLWAY_USAGE_RECORD' });
+      await rig.world.advance(10);
+      expect(stage.stats()).toMatchObject({ accepted: { items: 0 }, abandoned: { items: first.length + 1 } });
+    }
   });
 
   it('refuses options out of range when it is made', async () => {
