@@ -366,7 +366,7 @@ export class BufferModel {
       if (!record.certain) this.bytesKnown = false;
       bytes += record.payloadBytes;
     }
-    if (this.offers.size > 0) this.bytesKnown = false;
+    if (this.offers.size > 0 || this.readsFail) this.bytesKnown = false;
     return bytes;
   }
 

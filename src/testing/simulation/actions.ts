@@ -18,7 +18,11 @@ function draw({ random, swarm, model, lastSerial }: BufferWorld, life: Life, lar
   const serial = lastSerial + 1;
   const usual = random.chance(0.1) ? 0 : random.int(swarm.largestPayload);
   const payloadBytes = large ? random.between(1_000, 130_000) : usual;
-  const events = random.chance(0.9) ? 1 : random.chance(0.9) ? random.between(2, 50) : random.between(1, 2 ** 24);
+  const events = random.chance(0.9)
+    ? 1
+    : random.chance(0.9)
+      ? random.between(2, 50)
+      : random.between(1, swarm.largestEvents);
   const offer = { serial, events, payloadBytes };
   model.offer(offer, life.epoch);
   return offer;

@@ -33,8 +33,9 @@ export class BufferWorld {
   readonly settledCursors: Set<string> = new Set();
   /** What was done to the ledger since the last open. */
   ledgerDamage: 'none' | 'one' | 'both' = 'none';
-  /** Whether reads may have been refused by the disk. */
+  /** Whether reads may have been refused by the disk in this life. */
   mayFailReads = false;
+  hasBadSectors = false;
   /** Whether anything was sent back: retried records come together, whatever their bytes. */
   wasRetried = false;
   /** Whether anything was done that may make the disk take more than `maxBytes`: it was larger before. */
@@ -54,6 +55,7 @@ export class BufferWorld {
   open(): void {
     const process = this.disk.start();
     this.model.readsFail = (this.disk.faults.chances.readError ?? 0) > 0;
+    this.mayFailReads = this.hasBadSectors || this.#isUnreadableNow;
     const { fileSystem, clock, random } = process;
     const drawn = drawOptions(this.random, this.swarm, this.options);
     const options: DiskBufferOptions = { ...drawn, path: directory, fileSystem, clock, random };
@@ -144,6 +146,11 @@ export class BufferWorld {
     this.opening = undefined;
   }
 
+  get #isUnreadableNow(): boolean {
+    const { readError = 0, nameError = 0 } = this.disk.faults.chances;
+    return readError + nameError > 0;
+  }
+
   #guard(tell: () => void): void {
     try {
       tell();
@@ -180,6 +187,8 @@ export class BufferWorld {
     this.#uuid = stats.uuid;
     this.#checkEpoch(stats.epoch);
     this.#checkCursors(stats.cursors);
+    // Nor could the last run's leavings be confirmed where they could not be read.
+    if (this.mayFailReads) this.model.cacheDropped();
     this.model.opened(stats.frontiers.reserved, stats.cursors);
     // What nobody has published in this life yet, the next crash may take back.
     const floor = stats.work.publishes > 0 ? undefined : this.#before?.floor;
@@ -193,8 +202,8 @@ export class BufferWorld {
     });
     this.ledgerDamage = 'none';
     this.removed.clear();
-    this.settledCursors.clear();
-    for (const { name } of stats.cursors) this.settledCursors.add(name);
+    for (const { name } of stats.cursors) if (stats.work.publishes > 0) this.settledCursors.add(name);
+    for (const name of this.settledCursors) if (!this.model.cursors.has(name)) this.settledCursors.delete(name);
   }
 
   #checkEpoch(epoch: number): void {

@@ -53,6 +53,7 @@ export type Swarm = {
   readonly delayedAllocation: boolean;
   readonly maxBytes: number;
   readonly largestPayload: number;
+  readonly largestEvents: number;
 };
 
 const usualWeights: Readonly<Record<ActionName, number>> = {
@@ -104,9 +105,12 @@ export function drawSwarm(random: SeededRandom, trouble: boolean): Swarm {
     const some = items.filter(() => random.chance(0.5));
     return some.length === 0 ? [random.pick(items)] : some;
   };
+  const faults = new Set(trouble ? someOf(faultNames) : []);
+  // What a recovery cannot read gets room for one id a byte (I12.3): enough for ordinary event counts only.
+  const mayHide = faults.has('read_error') || faults.has('name_error') || weights.bad_sectors > 0;
   return {
     weights,
-    faults: new Set(trouble ? someOf(faultNames) : []),
+    faults,
     durabilities: someOf(['memory', 'os', 'interval', 'sync', 'sync']),
     policies: someOf(['block', 'drop_newest', 'drop_oldest', 'reject']),
     timerLatenessMs: random.pick([0, 2, 20]),
@@ -114,6 +118,7 @@ export function drawSwarm(random: SeededRandom, trouble: boolean): Swarm {
     delayedAllocation: trouble && random.chance(0.3),
     maxBytes: random.pick([MiB, MiB, 2 * MiB, 4 * MiB]),
     largestPayload: random.pick([64, 600, 600, 6_000]),
+    largestEvents: mayHide ? 50 : 2 ** 24,
   };
 }
 

@@ -108,6 +108,7 @@ export function badSectors(world: BufferWorld): void {
   doubt(world, path, from - (from % 4096) - 512, from + 8192);
   disk.failReads(path, from, from + random.pick([1, 2_000]));
   world.mayFailReads = true;
+  world.hasBadSectors = true;
 }
 
 /** One copy of a segment's header, or both. */
@@ -138,6 +139,7 @@ export function damageLedger(world: BufferWorld): void {
 
 /** What rots is repaired: reads show again what was written. */
 export function liftRot(world: BufferWorld): void {
+  world.hasBadSectors = false;
   world.disk.liftRot();
 }
 
