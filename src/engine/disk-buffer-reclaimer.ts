@@ -3,8 +3,8 @@
 // I13.1  a segment is freed only when the last two successful publishes, one in each slot, both place every cursor
 //        behind it, and every cursor is behind it now. A damaged newer slot then costs repeats, never a false loss, and
 //        never an id that is given twice.
-// I13.2  the segment being filled is never freed, nor one under repair, nor one that only a newer program can judge, nor
-//        a stranger
+// I13.2  the segment being filled is never freed, nor one under repair, nor one that only a newer program can judge,
+//        nor a stranger
 // I13.3  freeing needs no space
 //
 // Next: disk-buffer-core.ts.

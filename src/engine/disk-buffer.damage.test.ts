@@ -85,7 +85,19 @@ function touched(bytes: Uint8Array, change: Change): Set<number> {
 const eventsIn = (counts: readonly { readonly events: number }[]): number =>
   counts.reduce((sum, { events }) => sum + events, 0);
 
-async function expectRecovery(base: Base, changes: ReadonlyMap<string, Uint8Array>, mayLose: Set<number>) {
+/** Both copies of the last header are lost: its epoch is, too. Then a key may repeat under another epoch. */
+const losesEpoch = (file: string, change: Change): boolean =>
+  file === segmentName(3) &&
+  (change.kind === 'zero' || change.kind === 'garbage') &&
+  change.byteLength === 4096 &&
+  change.at === 0;
+
+async function expectRecovery(
+  base: Base,
+  changes: ReadonlyMap<string, Uint8Array>,
+  mayLose: Set<number>,
+  comparable: (record: Seen) => object = (record) => record,
+): Promise<void> {
   const rig = base.rig.copy();
   for (const [name, bytes] of changes) rig.plant(name, bytes);
   const buffer = await rig.open();
@@ -98,7 +110,7 @@ async function expectRecovery(base: Base, changes: ReadonlyMap<string, Uint8Arra
   const seen = await rig.readTo(cursor, newId + 1);
   expect(seen.at(-1)).toMatchObject({ id: newId, text: 'new' });
   const before = seen.slice(0, -1);
-  for (const record of before) expect(base.records).toContainEqual(record);
+  for (const record of before) expect(base.records.map(comparable)).toContainEqual(comparable(record));
   const ids = before.map(({ id }) => id);
   expect(ids).toEqual([...new Set(ids)].sort((one, other) => one - other));
   const missing = base.records.filter(({ id }) => id >= acknowledged && !ids.includes(id));
@@ -125,7 +137,9 @@ describe('one thing wrong', () => {
       if (only === undefined ? number % step !== 0 : number !== only) continue;
       await repeatable({ file: import.meta.filename, name, case: number }, async () => {
         const mayLose = file === 'ledger' ? new Set<number>() : touched(bytes, change);
-        await expectRecovery(base, new Map([[file, changed(bytes, change, chance(number))]]), mayLose);
+        const withoutKey = ({ id, events, text }: Seen): object => ({ id, events, text });
+        const comparable = losesEpoch(file, change) ? withoutKey : undefined;
+        await expectRecovery(base, new Map([[file, changed(bytes, change, chance(number))]]), mayLose, comparable);
       });
     }
   });

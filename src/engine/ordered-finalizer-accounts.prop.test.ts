@@ -1,5 +1,5 @@
-// The buffer's accounts against a list of every event and of what became of it at each cursor: an event counts once, when
-// the last cursor has passed it, by what that cursor did with it.
+// The buffer's accounts against a list of every event and of what became of it at each cursor: an event counts once,
+// when the last cursor has passed it, by what that cursor did with it.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -32,7 +32,7 @@ import {
 } from './ledger-slot.ts';
 import { type ScannedSegment, type ScanResult, scan } from './recovery-scan.ts';
 import { type Action, endedCleanly, judge } from './recovery-table.ts';
-import { letGo, readFully, type Segment, SegmentCatalog } from './segment-catalog.ts';
+import { letGo, readHeader, type Segment, SegmentCatalog } from './segment-catalog.ts';
 import { parseSegmentFileName, readSegmentHeader, segmentHeaderBytes } from './segment-header.ts';
 import { quarantineName } from './segment-quarantine.ts';
 
@@ -265,8 +265,8 @@ async function readUuid(fileSystem: FileSystem, segment: Segment): Promise<strin
   const file = await fileSystem.open(segment.path, 'read');
   try {
     const block = new Uint8Array(segmentHeaderBytes);
-    const count = await readFully(file, block, 0);
-    const reading = readSegmentHeader(block.subarray(0, count));
+    await readHeader(file, block);
+    const reading = readSegmentHeader(block);
     const own = reading.kind !== 'bad' && reading.header.segmentNumber === segment.number;
     return own ? reading.header.uuid : undefined;
   } finally {

@@ -204,7 +204,8 @@ export class SegmentCatalog {
     assert(identity !== undefined, 'the buffer is identified before its segments are');
     const salt = await recoverSalt(file, segment.byteLength);
     const next = this.after(segment.number);
-    if (next !== undefined && salt !== undefined) await this.describe(next);
+    // One that cannot be read tells no epoch; that this segment cannot be read does not follow.
+    if (next !== undefined && salt !== undefined) await this.describe(next).catch(() => undefined);
     this.#reportHeader(segment, salt === undefined ? 'and no frame is left' : 'rebuilt from its frames');
     mark(salt === undefined ? 'segment.empty_header' : 'segment.rebuilt');
     if (salt === undefined) {
@@ -271,7 +272,7 @@ export function newerFormat(path: string): FormatError {
 }
 
 /** Reads a header block. If that fails, its halves one by one: in each of them stands a copy. */
-async function readHeader(file: FileHandle, block: Uint8Array): Promise<void> {
+export async function readHeader(file: FileHandle, block: Uint8Array): Promise<void> {
   try {
     await readFully(file, block, 0);
   } catch (cause) {
