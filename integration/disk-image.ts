@@ -75,3 +75,21 @@ export class DiskImage {
     this.#isMounted = false;
   }
 }
+
+/** A file system in memory that is as small as an image. */
+export class MemoryDisk {
+  readonly directory: string;
+  readonly #unmountAtExit = (): void => run('umount', '--lazy', this.directory);
+
+  constructor(byteLength: number) {
+    this.directory = mkdtempSync(join(tmpdir(), 'spillway-tmpfs-'));
+    run('mount', '-t', 'tmpfs', '-o', `size=${byteLength}`, 'tmpfs', this.directory);
+    process.once('exit', this.#unmountAtExit);
+  }
+
+  remove(): void {
+    process.off('exit', this.#unmountAtExit);
+    this.#unmountAtExit();
+    rmSync(this.directory, { recursive: true });
+  }
+}

@@ -15,7 +15,9 @@ export async function readToEnd(
 ): Promise<{ readonly reading: Reading; readonly deliveries: readonly Delivery[] }> {
   const cursor = buffer.cursor(name);
   const fromId = cursor.nextId;
-  const endId = buffer.stats().frontiers.reserved;
+  const { state, frontiers } = buffer.stats();
+  // What a failed buffer could not make durable is handed out to nobody.
+  const endId = state === 'failed' ? frontiers.durable : frontiers.reserved;
   const deliveries: Delivery[] = [];
   let nextId = fromId;
   let lostEvents = 0;

@@ -99,7 +99,9 @@ test('a second process takes over when the first one closes', { timeout: longMs 
   expect(await second.hear()).toBe('held 1');
 });
 
-test('a second process takes over when the first one is killed, with what it had stored', { timeout: longMs }, async () => {
+test('a second process takes over when the first one is killed, with what it had stored', {
+  timeout: longMs,
+}, async () => {
   const first = await holding();
   const second = new Holder(longMs);
   expect(await second.hear()).toBe('opening');
