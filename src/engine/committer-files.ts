@@ -67,7 +67,8 @@ export class SegmentFiles {
   async sync(): Promise<void> {
     for (const entry of [...this.#open]) {
       const captured = entry.segment.byteLength;
-      if (captured === entry.durableLength && entry.nameDurable) continue; // Synced and nothing written since: no call at all (S28).
+      // Synced and nothing written since: no call at all (S28).
+      if (captured === entry.durableLength && entry.nameDurable) continue;
       await entry.file.syncData(); // I8.2: oldest first.
       if (!entry.nameDurable) {
         await this.#fileSystem.syncDirectory(this.#directory);

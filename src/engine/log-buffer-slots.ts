@@ -5,8 +5,8 @@
 // A slot that comes back to the pool keeps its bytes until it is used again, so that readers who keep up find the
 // tail of the log in memory. The pool is used oldest first: what was written last stays readable longest.
 //
-// I6.1  memory is bounded: slotsMax slots, and one more for a frame that no slot can hold, or two while the first of them
-//       is safe and only its seal is not
+// I6.1  memory is bounded: slotsMax slots, and one more for a frame that no slot can hold, or two while the first of
+//       them is safe and only its seal is not
 //
 // Next: log-buffer.ts, which fills them.
 
@@ -74,7 +74,7 @@ export class SlotPool {
     return frameBytes(bodyBytes) > this.#limits.slotBytes;
   }
 
-  /** Whether memory for a slot that begins with this body can be had at once. Oversize frames go one at a time (I6.1). */
+  /** Whether memory for a slot that begins with this body can be had at once; oversize frames go one at a time. */
   canActivate(bodyBytes: number): boolean {
     return this.isOversize(bodyBytes) ? !this.holdsOversize : this.free > 0;
   }
@@ -94,8 +94,8 @@ export class SlotPool {
   }
 
   /**
-   * Everything before `end` is safe: slots with nothing behind it go back to the pool, their bytes still readable. A place
-   * and not an id says so, because a seal has no id and may still be on its way when all records before it are safe.
+   * Everything before `end` is safe: slots with nothing behind it go back to the pool, their bytes still readable. A
+   * place and not an id says so: a seal has no id and may still be on its way when all records before it are safe.
    */
   release(end: LogPosition): void {
     this.#safeId = end.nextId;

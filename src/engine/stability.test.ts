@@ -20,7 +20,7 @@ test('a group that was closed comes before those who came later', () => {
   expect(frontier.firstAwaited).toBe(5);
 });
 
-test('L32, L34, S32: a failure rejects everybody above the frontier with the first cause, and no one below it', async () => {
+test('L32, L34, S32: a failure rejects everybody above the frontier with the first cause, nobody below', async () => {
   const frontier = new Frontier(1);
   const waiting = [frontier.reach(3), frontier.reach(7)];
   frontier.close(7);
