@@ -142,6 +142,49 @@ describe('close', () => {
   });
 });
 
+describe('close in the middle of something', () => {
+  it('ends a removal that waits for the ledger', async () => {
+    const { rig, buffer } = await opened('a');
+    await rig.read(buffer.cursor('slow'));
+    const read = buffer.cursor('slow').read();
+    rig.disk.faults.inject({ fault: 'EIO', operation: 'write', path: 'ledger' });
+    const removal = buffer.removeCursor('slow').catch((cause: unknown) => cause);
+    expect(await rig.within(1_000, removal)).toBe('pending');
+    expect(await rig.run(read)).toBeUndefined();
+    await rig.close(buffer);
+    expect(await rig.run(removal)).toMatchObject({ code: 'SPILLWAY_USAGE_CLOSED' });
+    await expectAllGivenBack(rig);
+  });
+
+  it('ends a drop of the oldest that waits for the ledger', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open({ whenFull: 'drop_oldest' });
+    await rig.append(buffer, 'a');
+    rig.disk.faults.inject({ fault: 'EIO', operation: 'write', path: 'ledger' });
+    const appends = Promise.allSettled(Array.from({ length: 30 }, () => buffer.append(new Uint8Array(50_000))));
+    expect(await rig.within(2_000, appends)).toBe('pending');
+    await rig.close(buffer);
+    const outcomes = await rig.run(appends);
+    expect(outcomes.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(0);
+    await expectAllGivenBack(rig);
+  });
+
+  it.each(['memory', 'os', 'interval', 'sync'] as const)(
+    'with durability %s: nothing appended before is lost',
+    async (durability) => {
+      const rig = new BufferRig();
+      const buffer = await rig.open({ durability });
+      for (let count = 0; count < 5; count++) buffer.tryAppend(bytesOf(`${count}`));
+      const appends = [buffer.append(bytesOf('5')), buffer.append(bytesOf('6'))];
+      await rig.close(buffer);
+      await rig.run(Promise.all(appends));
+      rig.crash('none');
+      const next = await rig.open();
+      expect((await rig.readTo(next.cursor('default'), 8)).map(({ text }) => text)).toEqual([...'0123456']);
+    },
+  );
+});
+
 describe('close({ drain: true })', () => {
   it('delivers until every cursor is at the end', async () => {
     const { rig, buffer, cursor } = await opened('a', 'b');

@@ -173,6 +173,38 @@ describe('drop_oldest', () => {
   });
 });
 
+describe('drop_oldest and whoever reads', () => {
+  it('wakes a read that waits for the window when what fills it is dropped', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open({ whenFull: 'drop_oldest', maxUnsettledBytes: 60_000 });
+    await fill(rig, buffer, 10);
+    const cursor = buffer.cursor('default');
+    const delivery = await rig.read(cursor);
+    const read = cursor.read();
+    expect(await rig.within(100, read)).toBe('pending');
+    await fill(rig, buffer, 20);
+    const next = await rig.run(read);
+    expect(next?.records[0]?.id).toBeGreaterThan(1);
+    delivery.ack(); // Does nothing, and is no error.
+    expect(cursor.counters.acknowledged.events).toBe(0);
+    buffer.recount();
+  });
+
+  it('takes retries away that belong to what was dropped', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open({ whenFull: 'drop_oldest' });
+    await fill(rig, buffer, 2);
+    const cursor = buffer.cursor('default');
+    (await rig.read(cursor, { maxRecords: 1 })).retry(60_000);
+    await fill(rig, buffer, 25);
+    await rig.world.advance(61_000);
+    const seen = await rig.readTo(cursor, 28);
+    expect(seen[0]?.id).toBeGreaterThan(1);
+    expect(cursor.retried).toBe(0);
+    buffer.recount();
+  });
+});
+
 describe('removeCursor', () => {
   it('frees what only that cursor held back, durably', async () => {
     const rig = new BufferRig();

@@ -1,4 +1,4 @@
-// A buffer whose disk rots while it lives: bits turn, sectors fail, ledgers and segments go, and processes die in between.
+// A buffer whose disk rots while it lives: bits turn, sectors fail, ledgers and segments go, processes die in between.
 //
 // Whatever is damaged: every start succeeds, what is delivered was appended under that very key, and what was delivered
 // and what was lost add up to what the cursor has passed.

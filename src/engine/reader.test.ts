@@ -81,6 +81,27 @@ describe('where frames come from', () => {
     expect(rig.disk.calls.some(({ number, operation }) => number > before && operation === 'read')).toBe(false);
   });
 
+  it('files, also for records that are larger than what is read at once', async () => {
+    const rig = new BufferRig();
+    const sizes = { maxBytes: 64 * 1_048_576, segmentBytes: 8 * 1_048_576, maxUnsettledBytes: 1_048_576 };
+    const first = await rig.open(sizes);
+    const lengths = [10, 3_000_000, 0, 5_000_000, 7, 4_000_000];
+    for (const [at, length] of lengths.entries()) await rig.run(first.append(new Uint8Array(length).fill(at + 1)));
+    await rig.close(first);
+    const buffer = await rig.open(sizes);
+    const cursor = buffer.cursor('default');
+    const seen: number[] = [];
+    while (cursor.nextId < 7) {
+      const delivery = await rig.read(cursor);
+      for (const { id, payload } of delivery.records) {
+        seen.push(payload.length);
+        expect(payload.every((byte) => byte === id)).toBe(true);
+      }
+      delivery.ack();
+    }
+    expect(seen).toEqual(lengths);
+  });
+
   it('reads what was written only once it is durable, with durability sync', async () => {
     const rig = new BufferRig();
     const buffer = await rig.open();
