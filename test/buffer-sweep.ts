@@ -103,6 +103,14 @@ export async function workload(life: BufferLife): Promise<void> {
   await life.close({ drain: true });
 }
 
+/** The first moments after a crash: everything is recovered and delivered while new records come in. */
+export async function revival(life: BufferLife): Promise<void> {
+  await life.open();
+  for (const name of cursorNames) life.consume(name, 'mixed');
+  await Promise.all([life.append(60), life.append(100_000, 3), life.append(2_000)]);
+  await life.commit();
+}
+
 /** Opens what is on the disk, delivers all of it, goes on appending, and closes and opens once more. */
 export async function prove(
   disk: SimDisk,

@@ -25,8 +25,8 @@ import { letGo, type Segment, type SegmentCatalog } from './segment-catalog.ts';
 import { segmentHeaderBytes } from './segment-header.ts';
 import { SegmentWalk } from './segment-walk.ts';
 
-/** How long whoever wants room waits after a drop that brought none. */
-const dropAgainMs = 1_000;
+/** How long whoever wants room waits after a drop that brought none, and a file that could not be removed. */
+const againMs = 1_000;
 
 export class Reclaimer {
   readonly #fileSystem: FileSystem;
@@ -45,6 +45,7 @@ export class Reclaimer {
   #dropping: Promise<void> | undefined;
   #moving: Promise<boolean> | undefined;
   #dropAgain: Timer | undefined;
+  #freeLater: Timer | undefined;
   #stopped = false;
 
   constructor(options: {
@@ -111,7 +112,7 @@ export class Reclaimer {
   #dropLater(): void {
     mark('reclaimer.nothing_dropped');
     if (this.#stopped) return;
-    this.#dropAgain = this.#clock.setTimer(dropAgainMs, () => {
+    this.#dropAgain = this.#clock.setTimer(againMs, () => {
       this.#dropAgain = undefined;
       this.#freed();
     });
@@ -121,15 +122,25 @@ export class Reclaimer {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#dropAgain?.cancel();
+    this.#freeLater?.cancel();
     await this.#moving?.catch(() => false);
     await this.idle();
+  }
+
+  /** Perhaps nothing changes any more that would call `check`: everybody may be waiting for this very room. */
+  #checkLater(): undefined {
+    if (this.#stopped) return;
+    this.#freeLater ??= this.#clock.setTimer(againMs, () => {
+      this.#freeLater = undefined;
+      this.check();
+    });
   }
 
   async #freeAll(): Promise<void> {
     for (const segment of [...this.#catalog.segments]) {
       if (this.#catalog.at(segment.number) !== segment) continue; // A repair has removed it meanwhile.
       if (!segment.complete || this.#isUnderRepair(segment)) return;
-      const endId = await this.#endIdOf(segment).catch(() => undefined);
+      const endId = await this.#endIdOf(segment).catch(() => this.#checkLater());
       if (this.#stopped) return;
       if (endId === undefined) continue; // Not ours to free: what lies behind it may be.
       const slots = this.#ledger.settled.map(floorOf);
@@ -165,7 +176,8 @@ export class Reclaimer {
       if (!isStorageError(cause, 'missing')) {
         mark('reclaimer.remove_failed');
         segment.leaving = false;
-        return false; // The next publish tries again.
+        this.#checkLater();
+        return false;
       }
     }
     this.#catalog.remove(segment);

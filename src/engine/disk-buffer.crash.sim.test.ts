@@ -7,6 +7,7 @@ import {
   casesOf,
   exposedMs,
   prove,
+  revival,
   runChecked,
   seedOfSources,
   withoutStrays,
@@ -25,19 +26,23 @@ type Fate = (typeof fates)[number];
 
 type Crash = { readonly disk: SimDisk; readonly journal: Journal; readonly crashed: boolean };
 
-/** The workload up to its operation number `count`, or to its end if that comes first. */
-async function runUntil(count: number, durability: Durability): Promise<Crash> {
-  const disk = new SimDisk(new SimWorld({ seed }));
-  const journal = new Journal();
+/** A life up to its operation number `count`, or to its end if that comes first. */
+async function runUntil(
+  count: number,
+  durability: Durability,
+  live: (life: BufferLife) => Promise<void> = workload,
+  before: Pick<Crash, 'disk' | 'journal'> = { disk: new SimDisk(new SimWorld({ seed })), journal: new Journal() },
+): Promise<Crash> {
+  const { disk, journal } = before;
   const life = new BufferLife({ disk, process: disk.start(), journal, options: { durability } });
   const crash = disk.crashAfterOperation(count).then(() => true);
-  const crashed = await runChecked(disk, Promise.race([crash, workload(life).then(() => false)]));
+  const crashed = await runChecked(disk, Promise.race([crash, live(life).then(() => false)]));
   if (life.refusals.length > 0) throw life.refusals[0];
   return { disk, journal, crashed };
 }
 
 /** The same disk in a world of its own, after the crash; what may be lost is no longer expected. */
-function after({ disk, journal }: Crash, fate: Fate, durability: Durability, label: string): Crash {
+function survive({ disk, journal }: Crash, fate: Fate, durability: Durability, label: string): Crash {
   const copy = disk.clone(new SimWorld({ seed: `${seed}/${label}` }));
   if (fate !== 'kill') copy.powerCut(fate);
   const known = journal.clone();
@@ -67,13 +72,45 @@ describe('a crash after every operation', () => {
           if (only !== undefined && only !== number) continue;
           await repeatable({ file, name, seed, case: number }, () =>
             withoutStrays(async () => {
-              const { disk, journal } = after(crash, fate, durability, String(number));
+              const { disk, journal } = survive(crash, fate, durability, String(number));
               await prove(disk, journal, { durability });
             }),
           );
         }
       }
       expect(count).toBeGreaterThan(0);
+    });
+  }
+});
+
+describe('a second crash, after every operation of the recovery', () => {
+  const roundsMax = 64;
+  for (const durability of ['sync', 'interval', 'os'] as const) {
+    const name = `in ${durability}, too`;
+    test(name, async () => {
+      const only = onlyCase();
+      const operations = await operationsOf(durability);
+      const sample = byScale({ sample: 3, full: 30 });
+      const points = casesOf({ count: operations, sample, seed, only: only && Math.floor(only / roundsMax) });
+      for (const point of points) {
+        const first = await withoutStrays(() => runUntil(point + 1, durability));
+        const fate = durability === 'sync' && point % 3 === 0 ? 'kill' : 'random';
+        const fallen = (): Crash => survive(first, fate, durability, `first ${point}`);
+        const whole = await runUntil(Number.MAX_SAFE_INTEGER, durability, revival, fallen());
+        const count = whole.disk.operationCount;
+        expect(count).toBeLessThan(roundsMax);
+        const chosen = byScale({ sample: 3, full: Number.POSITIVE_INFINITY });
+        for (const round of casesOf({ count, sample: chosen, seed, only: only && only % roundsMax })) {
+          const number = point * roundsMax + round;
+          await repeatable({ file, name, seed, case: number }, () =>
+            withoutStrays(async () => {
+              const second = await runUntil(round + 1, durability, revival, fallen());
+              const { disk, journal } = survive(second, 'random', durability, `second ${number}`);
+              await prove(disk, journal, { durability });
+            }),
+          );
+        }
+      }
     });
   }
 });

@@ -103,3 +103,18 @@ describe('a commit', () => {
     expect(next.refusals).toMatchObject([{ code: 'SPILLWAY_USAGE_CLOSED' }]);
   });
 });
+
+describe('a file that cannot be removed', () => {
+  test('is tried again although nothing changes any more', async () => {
+    const life = lifeOf();
+    await runChecked(life.disk, life.open());
+    for (const name of cursorNames) life.consume(name, 'eager');
+    const lift = life.disk.faults.inject({ fault: 'EIO', operation: 'remove', path: '.seg' });
+    const stored = Promise.all(Array.from({ length: 12 }, () => life.append(100_000)));
+    await life.disk.world.advance(5_000);
+    expect(life.buffer.stats().waitingAppends).toBeGreaterThan(0);
+    lift();
+    expect(await runChecked(life.disk, stored)).not.toContain(false);
+    await runChecked(life.disk, life.close());
+  });
+});
