@@ -1,5 +1,6 @@
-// A disk of 16 MiB under a buffer that may have 64: the disk is full long before the buffer is. Appends wait, are refused
-// or dropped, as the policy says; when room comes back everything goes on; what was accepted is there in the end.
+// A disk of 16 MiB under a buffer that may have 64: the disk is full long before the buffer is. Appends wait, are
+// refused or dropped, as the policy says; when room comes back everything goes on; what was accepted is there in the
+// end.
 import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';

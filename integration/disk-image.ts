@@ -6,8 +6,8 @@ import { join } from 'node:path';
 
 export type FileSystemKind = 'ext4' | 'xfs';
 
-// The same request for ext4 (EXT4_IOC_SHUTDOWN) and xfs (XFS_IOC_GOINGDOWN). 2: without writing the journal out, so that
-// what was not synced is gone, as it is when the power fails.
+// The same request for ext4 (EXT4_IOC_SHUTDOWN) and xfs (XFS_IOC_GOINGDOWN). 2: without writing the journal out, so
+// that what was not synced is gone, as it is when the power fails.
 const shutDown = 'open(my $at, "<", $ARGV[0]) or die $!; ioctl($at, 0x8004587d, my $how = pack("L", 2)) or die $!;';
 
 // The journal as large as it must be and no room kept for root, so that a small image has room for its user.

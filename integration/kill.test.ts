@@ -1,6 +1,6 @@
-// SIGKILL at drawn moments, under load: whatever had been reported as accepted is there afterwards, in order, exact, and
-// under the key it always had. A kill keeps what the operating system was given, so this holds in every durability; with
-// `memory` it holds for what a commit has covered.
+// SIGKILL at drawn moments, under load: whatever had been reported as accepted is there afterwards, in order, exact,
+// and under the key it always had. A kill keeps what the operating system was given, so this holds in every
+// durability; with `memory` it holds for what a commit has covered.
 import { describe, expect, test } from 'vitest';
 import { byScale, onlyCase, repeatable, seedOr } from '../test/sweep.ts';
 import { type LivesSummary, runLives } from './kill-lives.ts';

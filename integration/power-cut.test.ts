@@ -45,7 +45,7 @@ function timesOf(lines: readonly string[]): readonly number[] {
   return lines.filter((line) => /^(?:open|accepted|syncing|synced) /.test(line)).map(timeOf);
 }
 
-/** The moment before which everything accepted has to be durable: one interval before the cut, or before the sync it hit. */
+/** Everything accepted before this moment has to be durable: one interval before the cut, or before the sync it hit. */
 function dueMs(lines: readonly string[], cutMs: number): number {
   const times = timesOf(lines);
   const busyMs = Math.max(0, ...times.map((time, at) => time - (times[at - 1] ?? time)));

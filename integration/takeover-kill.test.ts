@@ -1,5 +1,5 @@
-// Two real processes and one directory, as in a rolling update: the successor waits, learns who is in its way, and takes
-// over when its predecessor ends, in good order or by SIGKILL.
+// Two real processes and one directory, as in a rolling update: the successor waits, learns who is in its way, and
+// takes over when its predecessor ends, in good order or by SIGKILL.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

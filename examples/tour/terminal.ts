@@ -1,4 +1,5 @@
-// What the tour shows: a line that is rewritten in place on a terminal and printed once a second elsewhere, and a table.
+// What the tour shows: a line that is rewritten in place on a terminal and printed once a second elsewhere, and a
+// table.
 import type { WriteStream } from 'node:tty';
 
 const plainIntervalMs = 1_000;

@@ -1,5 +1,5 @@
-// A process that opens a buffer and keeps it: node holder.ts <directory> <lockTimeoutMs>. It says `held` once it has the
-// directory, or why it did not get it, and closes the buffer when its standard input ends.
+// A process that opens a buffer and keeps it: node holder.ts <directory> <lockTimeoutMs>. It says `held` once it has
+// the directory, or why it did not get it, and closes the buffer when its standard input ends.
 import { writeSync } from 'node:fs';
 import { DiskBuffer, isStorageError } from '../../src/index.ts';
 
