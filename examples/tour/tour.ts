@@ -20,7 +20,7 @@ import { count, mebibytes, milliseconds, Terminal } from './terminal.ts';
 
 const usage = `usage: npm start -- [--seconds <n>] [--in <folder>] [--keep]
 
-  --seconds <n>   how long the writer lives before it is killed (default 4)
+  --seconds <n>   how long the writer lives before it is killed (default 5)
   --in <folder>   make the buffer's directory in this folder (default: the one for temporary files)
   --keep          leave the directory behind
 `;
@@ -32,7 +32,7 @@ function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      seconds: { type: 'string', default: '4' },
+      seconds: { type: 'string', default: '5' },
       in: { type: 'string', default: tmpdir() },
       keep: { type: 'boolean', default: false },
     },
@@ -116,8 +116,8 @@ class Tour {
   #showProgress({ appended, accepted, diskBytes, syncs, elapsedMs }: Progress): void {
     const seconds = elapsedMs / 1_000;
     this.#terminal.progress(
-      `   ${seconds.toFixed(1).padStart(4)} s   ${count(appended).padStart(9)} appended   ` +
-        `${count(accepted).padStart(9)} accepted, durable   ${mebibytes(diskBytes).padStart(9)} on disk   ` +
+      `   ${seconds.toFixed(1).padStart(4)} s ${count(appended).padStart(10)} appended ` +
+        `${count(accepted).padStart(10)} durable ${mebibytes(diskBytes).padStart(10)} on disk ` +
         `${count(syncs / seconds).padStart(6)} commits/s`,
     );
   }
@@ -127,11 +127,7 @@ class Tour {
     const buffer = await DiskBuffer.open({ path: this.#directory, lockTimeoutMs: 5_000 });
     const openMs = performance.now() - startedMs;
     const { epoch, backlog, disk } = buffer.stats();
-    this.#step(
-      3,
-      'reopen',
-      `${milliseconds(openMs)}; epoch ${epoch}; ${count(disk.segments)} segments, ${mebibytes(disk.usedBytes)}`,
-    );
+    this.#step(3, 'reopen', `${milliseconds(openMs)}; epoch ${epoch}; ${mebibytes(disk.usedBytes)} on disk`);
     const deliverMs = await this.#deliver(buffer, backlog.events);
     await buffer.close();
     return { openMs, deliverMs, records: backlog.events };

@@ -8,7 +8,8 @@ import { acceptedFields, encodeReport, type Progress, reportKinds } from './repo
 
 const appenders = 256;
 const progressIntervalMs = 100;
-/** The consumer rests this long between deliveries, so that a backlog builds up. */
+/** The consumer gets this share of what is accepted, so that a backlog builds up on a disk of any speed. */
+const consumedShare = 0.6;
 const consumerPauseMs = 4;
 const reportDescriptor = 3;
 
@@ -17,6 +18,7 @@ if (directory === undefined) throw new Error('usage: node writer.ts <directory>'
 
 let appended = 0;
 let accepted = 0;
+let delivered = 0;
 let gathered: number[] = [];
 let isFlushing = false;
 
@@ -58,7 +60,9 @@ async function consume(cursor: Cursor): Promise<void> {
     const numbers = delivery.records.flatMap(({ metadata, id }) => [metadata, id]);
     report(reportKinds.delivered, bytesOf(numbers));
     delivery.ack();
-    await delay(consumerPauseMs);
+    delivered += delivery.records.length;
+    do await delay(consumerPauseMs);
+    while (delivered > consumedShare * accepted);
   }
 }
 
