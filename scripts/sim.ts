@@ -22,7 +22,13 @@ process.on('unhandledRejection', (cause) => {
   console.error(`repeat with: npm run sim -- --seed ${seed} --steps ${stepsPerSeed}`);
   process.exitCode = 1;
 });
-for (; sums.steps < wanted; seed++) {
+let stopped = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    stopped = true; // After the seed under way, with the table of what was done.
+  });
+}
+for (; sums.steps < wanted && !stopped; seed++) {
   const steps = Math.min(stepsPerSeed, wanted - sums.steps);
   sums.seeds += 1;
   sums.steps += steps;

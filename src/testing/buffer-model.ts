@@ -74,6 +74,8 @@ export class BufferModel {
   readsFail = false;
   /** Whether bytes can be foretold: not after losses whose extent only the buffer knows. */
   bytesKnown = true;
+  /** Every cursor had passed what lies below when a segment was freed: only cursors that begin later can miss it. */
+  #leftBelow = 0;
   /** Which record a key names, for ever. */
   readonly #keys: Map<string, number> = new Map();
 
@@ -233,6 +235,11 @@ export class BufferModel {
     }
     this.#release(cursor);
     return events;
+  }
+
+  /** A segment was freed. */
+  freed(): void {
+    this.#leftBelow = Math.max(this.#leftBelow, this.#slowestId(undefined));
   }
 
   addCursor(name: string, nextId: number): ModelCursor {

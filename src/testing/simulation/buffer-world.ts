@@ -31,7 +31,7 @@ export class BufferWorld {
   readonly removed: Set<string> = new Set();
   /** Cursors that must be there after a crash. */
   readonly settledCursors: Set<string> = new Set();
-  /** What was done to the ledger since the last open. */
+  /** What was done to the ledger since both of its slots were written. */
   ledgerDamage: 'none' | 'one' | 'both' = 'none';
   /** Whether reads may have been refused by the disk in this life. */
   mayFailReads = false;
@@ -131,7 +131,9 @@ export class BufferWorld {
   #remember(life: Life, clean: boolean | 'perhaps'): void {
     this.#before = { clean, floor: life.floor };
     // An epoch that never came to the ledger was never used for a record.
-    if (life.buffer.stats().work.publishes > 0) this.#highestEpoch = Math.max(life.epoch, this.#highestEpoch);
+    const { publishes } = life.buffer.stats().work;
+    if (publishes > 0) this.#highestEpoch = Math.max(life.epoch, this.#highestEpoch);
+    if (publishes > 1) this.ledgerDamage = 'none'; // Both slots were written anew.
   }
 
   /** A buffer that was being opened may have published that it is not clean any more. */
@@ -200,7 +202,6 @@ export class BufferWorld {
       floor: new Map(floor ?? positionsOf(stats.cursors)),
       fail,
     });
-    this.ledgerDamage = 'none';
     this.removed.clear();
     for (const { name } of stats.cursors) if (stats.work.publishes > 0) this.settledCursors.add(name);
     for (const name of this.settledCursors) if (!this.model.cursors.has(name)) this.settledCursors.delete(name);
@@ -208,6 +209,8 @@ export class BufferWorld {
 
   #checkEpoch(epoch: number): void {
     const before = this.#before;
+    // Then only headers tell, and an epoch without records may be taken again: keys are held apart from epochs.
+    if (this.ledgerDamage !== 'none') this.#highestEpoch = 0;
     if (before?.clean === true && this.ledgerDamage === 'none') {
       check(epoch === this.#highestEpoch, `epoch ${epoch} after a clean end in ${this.#highestEpoch}`);
     } else if (this.ledgerDamage === 'none' && before?.clean !== 'perhaps') {

@@ -107,6 +107,7 @@ class Run {
     }
     const name = this.#draw();
     if (life === undefined && opening === undefined && !aside.has(name)) {
+      if (buffer.random.chance(0.25)) this.#damageAtRest();
       this.#note('open');
       buffer.open();
       return;
@@ -158,6 +159,22 @@ class Run {
       default:
         return await this.#aside(name);
     }
+  }
+
+  /** Between two lives there is time for everything that may be damaged in this run. */
+  #damageAtRest(): void {
+    const buffer = this.#world;
+    const { weights } = buffer.swarm;
+    const kinds = (['flip_bits', 'bad_sectors', 'damage_header', 'damage_ledger'] as const).filter(
+      (kind) => weights[kind] > 0,
+    );
+    if (kinds.length === 0) return;
+    const kind = buffer.random.pick(kinds);
+    this.#note(kind);
+    if (kind === 'flip_bits') troubles.flipBits(buffer);
+    else if (kind === 'bad_sectors') troubles.badSectors(buffer);
+    else if (kind === 'damage_header') troubles.damageHeader(buffer);
+    else troubles.damageLedger(buffer);
   }
 
   /** What happens whether or not a buffer is open. */

@@ -117,12 +117,10 @@ export function damageHeader(world: BufferWorld): void {
   const path = drawSegment(world);
   if (path === undefined || disk.bytesOf(path).length < segmentHeaderBytes) return;
   const copies = random.pick([[0], [2048], [0, 2048]]);
-  if (copies.length === 2) {
-    for (const { from, to } of framesOf(world, path)) {
-      for (const record of world.model.records) if (record.id >= from && record.id < to) record.rekeyed = true;
-    }
+  // The other copy may be bad already, or go bad later: then the epoch is told by the neighbours.
+  for (const { from, to } of framesOf(world, path)) {
+    for (const record of world.model.records) if (record.id >= from && record.id < to) record.rekeyed = true;
   }
-  framesOf(world, path); // Remembers the marker as long as it can be read.
   for (const copy of copies) disk.flipBits(path, copy + random.int(68), 1 << random.int(8));
 }
 
