@@ -116,8 +116,8 @@ class Tour {
   #showProgress({ appended, accepted, diskBytes, syncs, elapsedMs }: Progress): void {
     const seconds = elapsedMs / 1_000;
     this.#terminal.progress(
-      `   ${seconds.toFixed(1).padStart(4)} s ${count(appended).padStart(10)} appended ` +
-        `${count(accepted).padStart(10)} durable ${mebibytes(diskBytes).padStart(10)} on disk ` +
+      `   ${seconds.toFixed(1).padStart(4)} s ${count(appended).padStart(9)} appended ` +
+        `${count(accepted).padStart(9)} durable ${mebibytes(diskBytes).padStart(9)} on disk ` +
         `${count(syncs / seconds).padStart(6)} commits/s`,
     );
   }
