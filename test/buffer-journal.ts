@@ -107,10 +107,11 @@ export class Journal {
   crashed(kind: 'kill' | 'power', durability: Durability, atMs: number, exposedMs: number): void {
     if (durability === 'sync' || (kind === 'kill' && durability !== 'memory')) return;
     for (const offer of this.#offers.values()) {
-      const accepted = offer.state === 'accepted';
-      if (offer.committed || (accepted && durability === 'interval' && offer.acceptedAtMs <= atMs - exposedMs))
-        continue;
-      if (accepted) offer.state = 'offered';
+      const isOld = durability === 'interval' && offer.acceptedAtMs <= atMs - exposedMs;
+      // What has survived one power cut survives every other.
+      if (offer.state === 'accepted') offer.committed ||= isOld;
+      if (offer.committed) continue;
+      if (offer.state === 'accepted') offer.state = 'offered';
       this.#keyOfSerial.delete(offer.serial);
     }
   }
