@@ -37,7 +37,11 @@ class ListCursor implements CursorContract {
   appendedId = 1;
   /** How many reads wait now. */
   reading = 0;
+  /** Called in the middle of every settlement, as a buffer's events are. */
+  settling: (() => void) | undefined;
   readonly #ready: { readonly id: number; readonly text: string }[] = [];
+  /** To be handed out again, in the order in which they came back. */
+  readonly #again: { readonly id: number; readonly text: string }[] = [];
   readonly #settled = new Set<number>();
   #waiting: Instant<DeliveryContract | undefined> | undefined;
   #isClosed = false;
@@ -77,7 +81,7 @@ class ListCursor implements CursorContract {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
     const failure = this.#failure;
-    const record = failure === undefined && !this.#isClosed ? this.#ready.shift() : undefined;
+    const record = failure === undefined && !this.#isClosed ? (this.#again.shift() ?? this.#ready.shift()) : undefined;
     if (failure === undefined && record === undefined && !this.#isClosed) return;
     this.#waiting = undefined;
     this.reading -= 1;
@@ -92,9 +96,9 @@ class ListCursor implements CursorContract {
     const settle = (comesAgain: boolean): void => {
       if (unsettled === 0) throw new Error(`record ${record.id} is settled twice`);
       unsettled = 0;
+      this.settling?.();
       if (comesAgain) {
-        this.#ready.push(record);
-        this.#ready.sort((one, other) => one.id - other.id);
+        this.#again.push(record);
         this.#serve();
         return;
       }
@@ -118,7 +122,15 @@ class ListCursor implements CursorContract {
 export class MarbleBuffer implements BufferContract {
   readonly list: ListCursor = new ListCursor();
   appends = 0;
-  readonly events: BufferContract['events'] = { on: () => () => undefined };
+  listeners = 0;
+  readonly events: BufferContract['events'] = {
+    on: () => {
+      this.listeners += 1;
+      return () => {
+        this.listeners -= 1;
+      };
+    },
+  };
 
   tryAppend(): 'wait' {
     return 'wait';

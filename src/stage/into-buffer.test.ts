@@ -220,6 +220,52 @@ describe('intoBuffer', () => {
     await expect(rig.run(intoBuffer(locked, buffer))).rejects.toThrow('in use');
   });
 
+  it('waits until its input has put itself away, and does not ask one to that has failed by itself', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open();
+    let isPutAway = false;
+    async function* careful(): AsyncGenerator<StageItem> {
+      try {
+        for (;;) yield [];
+      } finally {
+        await new Promise<void>((resolve) => void rig.process.clock.setTimer(100, resolve));
+        isPutAway = true;
+      }
+    }
+    await expect(rig.run(intoBuffer(careful(), buffer))).rejects.toMatchObject({ code: 'SPILLWAY_USAGE_RECORD' });
+    expect(isPutAway).toBe(true);
+    let returned = 0;
+    const failing: AsyncIterable<StageItem> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => Promise.reject(new Error('failed')),
+        return: () => {
+          returned += 1;
+          return Promise.resolve({ done: true, value: undefined });
+        },
+      }),
+    };
+    await expect(rig.run(intoBuffer(failing, buffer))).rejects.toThrow('failed');
+    expect(returned).toBe(0);
+  });
+
+  it('ends with the reason of its signal although its input fails because of it', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open();
+    const stop = new AbortController();
+    const input: AsyncIterable<StageItem> = {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => {
+          stop.abort(new Error('enough'));
+          await rig.world.settle();
+          throw new Error('interrupted'); // If nobody took this one, the whole run would end with it.
+        },
+      }),
+    };
+    await expect(rig.run(intoBuffer(input, buffer, { signal: stop.signal }))).rejects.toThrow('enough');
+    await rig.world.settle();
+    await rig.world.settle();
+  });
+
   it('hides nothing behind an input that cannot be closed', async () => {
     const rig = new BufferRig();
     const buffer = await rig.open();

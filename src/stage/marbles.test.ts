@@ -1,7 +1,7 @@
 // Marble diagrams of the stage: what is emitted and asked for at which moment. One character is a millisecond. The
 // buffer answers at once here; what promises and a disk add is in the other tests.
 
-import { map, mergeMap, type Observable, retry, tap, timer } from 'rxjs';
+import { concat, map, mergeMap, NEVER, type Observable, of, retry, Subject, takeUntil, tap, timer } from 'rxjs';
 import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { expect, it } from 'vitest';
 import { MarbleBuffer } from '../../test/marble-buffer.ts';
@@ -92,6 +92,32 @@ it('hands back what is in flight when it is unsubscribed, and the next one gets 
   });
 });
 
+it('hands back in record order, whatever was retried before', () => {
+  inVirtualTime(({ hot, expectObservable }, buffer) => {
+    arriving(buffer, hot('(ab)'));
+    const emitted = deliveries(buffer.list, { maxInFlight: 2 });
+    const held: DeliveryContract[] = [];
+    const retried = emitted.pipe(tap((delivery) => held.push(delivery) === 2 && held[0]?.retry()));
+    expectObservable(retried.pipe(map(textOf)), '^--!').toBe('(aab)'); // Held: b, then a.
+    expectObservable(emitted.pipe(map(textOf)), '-----^').toBe('-----(ab)');
+  });
+});
+
+it('bears to be unsubscribed in the middle of a settlement', () => {
+  inVirtualTime(({ hot, flush }, buffer) => {
+    arriving(buffer, hot('(ab)'));
+    const held: DeliveryContract[] = [];
+    const subscription = deliveries(buffer.list, { maxInFlight: 2 }).subscribe((delivery) => held.push(delivery));
+    flush();
+    buffer.list.settling = () => {
+      buffer.list.settling = undefined;
+      subscription.unsubscribe();
+    };
+    held[0]?.ack();
+    expect([buffer.list.nextId, held[1]?.unsettled]).toEqual([2, 0]); // `b` was handed back.
+  });
+});
+
 it('ignores a settlement that comes after it was handed back', () => {
   inVirtualTime(({ hot, expectObservable, flush }, buffer) => {
     arriving(buffer, hot('a'));
@@ -130,6 +156,45 @@ it('passes on an error of reading, and goes on for who subscribes again, in orde
   inVirtualTime(({ hot, expectObservable }, buffer) => {
     arriving(buffer, hot('(ab)--#', undefined, new Error('unreadable')));
     expectObservable(deliveries(buffer.list, { maxInFlight: 3 }).pipe(map(textOf), retry(1))).toBe('(ab)--(ab)');
+  });
+});
+
+it('hands back before it passes on an error, so that who subscribes again gets the old before the new', () => {
+  inVirtualTime(({ hot, expectObservable, flush }, buffer) => {
+    arriving(buffer, hot('(abc)'));
+    timer(8).subscribe(() => buffer.list.fail(new Error('unreadable')));
+    let acknowledged = 0;
+    const emitted = deliveries(buffer.list, { maxInFlight: 2 }).pipe(
+      tap((delivery) => timer(9).subscribe(() => acknowledged++ < 1 && delivery.ack())),
+      map(textOf),
+      retry(1),
+    );
+    expectObservable(emitted).toBe('(ab)-----(bc)'); // The place of `a` is free: the next read fails.
+    flush();
+  });
+});
+
+it('leaves no listener behind, however it ends', () => {
+  inVirtualTime(({ cold, hot, expectObservable, flush }, buffer) => {
+    const stage = throughBuffer(buffer, { onPressure: 'error', maxPending: 1 });
+    expectObservable(cold<StageItem>('-|').pipe(stage)).toBe('-|');
+    expectObservable(cold<StageItem>('-#').pipe(stage)).toBe('-#');
+    expectObservable(NEVER.pipe(stage), '^-!').toBe('-');
+    expectObservable(cold('(ab)').pipe(items, stage)).toBe('#', undefined, pressure);
+    expectObservable(hot<StageItem>('-').pipe(stage), '^--!').toBe('-');
+    flush();
+    expect(buffer.listeners).toBe(0);
+  });
+});
+
+it('leaves its source when it is ended while it subscribes to it', () => {
+  inVirtualTime((_helpers, buffer) => {
+    const rest = new Subject<StageItem>();
+    const stop = new Subject<void>();
+    const source = concat(of(item).pipe(tap(() => stop.next())), rest);
+    const stage = throughBuffer(buffer, { onPressure: 'error', maxPending: 9 });
+    source.pipe(stage, takeUntil(stop)).subscribe();
+    expect(rest.observed).toBe(false);
   });
 });
 

@@ -75,7 +75,7 @@ export class PushIntake {
   }
 
   #offer(): void {
-    if (this.#isOver || this.#isOffering) return;
+    if (this.#isOffering) return;
     const item = this.#queue.shift();
     if (item === undefined) {
       if (this.#sourceEnd !== undefined) this.#end(this.#sourceEnd);

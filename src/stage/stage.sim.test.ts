@@ -1,21 +1,17 @@
 // The stage over long stretches of virtual time: what a source may be ahead, what memory may hold, in which order.
 
-import { from, lastValueFrom, mergeMap, type Observable, Subject, toArray } from 'rxjs';
+import { from, mergeMap, Subject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { BufferRig, bytesOf, MiB, textOf } from '../../test/buffer-rig.ts';
+import { BufferRig, bytesOf, MiB } from '../../test/buffer-rig.ts';
+import { collect, textsOf } from '../../test/stage-rig.ts';
 import { type DeliveryContract, type StageItem, throughBuffer } from './index.ts';
 
-const textsOf = ({ records }: DeliveryContract): string[] => records.map(({ payload }) => textOf(payload));
 const stepsMax = 5_000_000;
 
 function sleep(rig: BufferRig, ms: number): Promise<void> {
   return new Promise((resolve) => {
     rig.process.clock.setTimer(ms, resolve);
   });
-}
-
-function collect<Value>(stream: Observable<Value>): Promise<Value[]> {
-  return lastValueFrom(stream.pipe(toArray()));
 }
 
 describe('a source of 100,000 items and a stalled sink', () => {
