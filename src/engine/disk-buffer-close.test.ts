@@ -83,6 +83,16 @@ describe('close', () => {
     await expectAllGivenBack(rig);
   });
 
+  it('gives up on a full disk also where that shows only after closeTimeoutMs', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open({ closeTimeoutMs: 0 });
+    rig.disk.faults.inject({ fault: 'ENOSPC', operation: 'create', path: '.seg' });
+    expect(buffer.tryAppend(bytesOf('a'))).toBe('accepted');
+    const closed = buffer.close();
+    expect(await rig.within(5_000, closed)).toBe('rejected');
+    await expectAllGivenBack(rig);
+  });
+
   it('gives everything back after a failure', async () => {
     const { rig, buffer } = await opened('a');
     const clean = cleanliness(buffer);

@@ -305,9 +305,13 @@ export class DiskBuffer implements AsyncDisposable {
     const core = this.#core;
     // Nothing could be appended, and nothing that was there has changed.
     if (this.#confirming === undefined) return undefined;
-    const timer = core.clock.setTimer(core.limits.closeTimeoutMs, () => {
+    const giveUpIfStalled = (): void => {
       const { state } = core.committer;
       if (state.kind === 'stalled') core.committer.fail(state.cause);
+    };
+    const timer = core.clock.setTimer(core.limits.closeTimeoutMs, () => {
+      this.#progressed = giveUpIfStalled; // The disk may turn out to be full only now.
+      giveUpIfStalled();
     });
     try {
       await this.#confirming; // Its files are given back and its names are settled before the lock is.
@@ -317,6 +321,7 @@ export class DiskBuffer implements AsyncDisposable {
       return cause;
     } finally {
       timer.cancel();
+      this.#progressed = undefined;
     }
   }
 
