@@ -130,7 +130,7 @@ function cursorStats(core: Core, cursor: Cursor): CursorStats {
     unsettledBytes: cursor.unsettledBytes,
     openDeliveries: cursor.openDeliveries,
     retriedRecords: cursor.retried,
-    sinceOpen: structuredClone(cursor.counters),
+    sinceOpen: copyOf(cursor.counters),
   };
 }
 
@@ -138,4 +138,21 @@ function cursorStats(core: Core, cursor: Cursor): CursorStats {
 function backlogOf(core: Core, position: CursorPosition): Amount {
   const events = core.log.nextId - position.nextId;
   return { events, bytes: events === 0 ? 0 : Math.max(0, core.log.payloadBytes - position.payloadBytes) };
+}
+
+/** A snapshot: the counters themselves go on counting. By hand, because `structuredClone` costs more than all the rest. */
+function copyOf({
+  acknowledged,
+  rejected,
+  dropped_oldest,
+  unconfirmed,
+  damaged,
+}: SettlementCounters): SettlementCounters {
+  return {
+    acknowledged: { ...acknowledged },
+    rejected: { ...rejected },
+    dropped_oldest: { ...dropped_oldest },
+    unconfirmed: { ...unconfirmed },
+    damaged: { ...damaged },
+  };
 }

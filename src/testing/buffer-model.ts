@@ -72,9 +72,11 @@ export class BufferModel {
   life = 0;
   /** Whether reads fail now and then: what three tries in a row cannot read counts as damaged. */
   readsFail = false;
+  /** Whether the last opening may have met segments that it could not read. */
+  readsDoubtful = false;
   /** Whether bytes can be foretold: not after losses whose extent only the buffer knows. */
   bytesKnown = true;
-  /** Every cursor had passed what lies below when a segment was freed: only cursors that begin later can miss it. */
+  /** What lies below may have been freed: only cursors that begin later can miss it. */
   #leftBelow = 0;
   /** Which record a key names, for ever. */
   readonly #keys: Map<string, number> = new Map();
@@ -237,9 +239,9 @@ export class BufferModel {
     return events;
   }
 
-  /** A segment was freed. */
-  freed(): void {
-    this.#leftBelow = Math.max(this.#leftBelow, this.#slowestId(undefined));
+  /** Every cursor is behind this id in both slots of the ledger: segments below may be freed at any time. */
+  published(slowestId: number): void {
+    this.#leftBelow = Math.max(this.#leftBelow, slowestId);
   }
 
   addCursor(name: string, nextId: number): ModelCursor {
@@ -300,6 +302,10 @@ export class BufferModel {
     const cut = before !== undefined && before.id + before.events > nextId ? before : undefined;
     check(cut === undefined || !cut.certain, `record ${cut?.serial} was cut in two at ${nextId}`);
     this.life += 1;
+    // What could not be read may be seen again by the next life, with the ids it had.
+    for (const cut of this.readsDoubtful ? this.records : []) {
+      if (cut.id + cut.events > nextId) this.offers.set(cut.serial, cut);
+    }
     this.records = this.records.filter((record) => record.id + record.events <= nextId);
     this.cursors.clear();
     for (const cursor of cursors) this.addCursor(cursor.name, cursor.nextId);

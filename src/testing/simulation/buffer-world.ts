@@ -106,7 +106,8 @@ export class BufferWorld {
     check(timers === 0, `a closed buffer left ${timers} timers`);
     check(files === 0, `a closed buffer left ${files} files open`);
     // Its last word may be in the ledger although a failed sync made it doubtful.
-    this.#remember(life, life.clean || 'perhaps');
+    // Where a segment could not be read, there is something left to look at however well the end was.
+    this.#remember(life, (life.clean && !this.mayFailReads) || 'perhaps');
   }
 
   /** What the user of a closed buffer still holds is gone; so is the process. */
@@ -190,6 +191,7 @@ export class BufferWorld {
     this.#checkEpoch(stats.epoch);
     this.#checkCursors(stats.cursors);
     // Nor could the last run's leavings be confirmed where they could not be read.
+    this.model.readsDoubtful = this.mayFailReads;
     if (this.mayFailReads) this.model.cacheDropped();
     this.model.opened(stats.frontiers.reserved, stats.cursors);
     // What nobody has published in this life yet, the next crash may take back.

@@ -202,6 +202,7 @@ export class Life {
   #published(clean: boolean): void {
     this.clean = clean;
     this.floor = this.#nextFloor;
+    this.#model.published(Math.min(...this.floor.values()));
     const { cursors, frontiers } = this.buffer.stats();
     this.#nextFloor = new Map(cursors.map(({ name, nextId }) => [name, Math.min(nextId, frontiers.durable)]));
   }
