@@ -63,7 +63,7 @@ export class BufferModel {
   records: ModelRecord[] = [];
   readonly cursors: Map<string, ModelCursor> = new Map();
   /** Asked for, and it is not known whether and where they are: by serial. */
-  readonly offers: Map<number, ModelOffer & { readonly epoch: number }> = new Map();
+  readonly offers: Map<number, ModelOffer & { readonly epoch: number; readonly life: number }> = new Map();
   /** What became of events for the buffer as a whole, since `opened`. */
   totals: FateCounts = noCounts();
   /** Everything below is counted in `totals`. */
@@ -84,7 +84,7 @@ export class BufferModel {
   // Appending.
 
   offer(offer: ModelOffer, epoch: number): void {
-    this.offers.set(offer.serial, { ...offer, epoch });
+    this.offers.set(offer.serial, { ...offer, epoch, life: this.life });
   }
 
   /** It was refused for certain, and no part of it is anywhere. */
@@ -101,7 +101,8 @@ export class BufferModel {
       return known as ModelRecord;
     }
     this.offers.delete(serial);
-    const record = { ...offer, id, written: false, durable: false, certain: true, doubtedIn: 0, rekeyed: false };
+    const rekeyed = offer.life < this.life; // Found again after a crash: its segment may have lost its header.
+    const record = { ...offer, id, written: false, durable: false, certain: true, doubtedIn: 0, rekeyed };
     let at = this.records.length;
     while (at > 0 && (this.records[at - 1] as ModelRecord).id > id) at -= 1;
     const before = this.records[at - 1];
@@ -304,7 +305,7 @@ export class BufferModel {
     this.life += 1;
     // What could not be read may be seen again by the next life, with the ids it had.
     for (const cut of this.readsDoubtful ? this.records : []) {
-      if (cut.id + cut.events > nextId) this.offers.set(cut.serial, cut);
+      if (cut.id + cut.events > nextId) this.offers.set(cut.serial, { ...cut, life: this.life - 1 });
     }
     this.records = this.records.filter((record) => record.id + record.events <= nextId);
     this.cursors.clear();

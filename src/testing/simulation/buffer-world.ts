@@ -226,7 +226,9 @@ export class BufferWorld {
       const known = model.cursors.get(name);
       const position = known?.nextId ?? Number.POSITIVE_INFINITY;
       // A cursor that nobody has read from yet may not be durable; one of its name, removed before, may be found.
-      const mayDiffer = !this.settledCursors.has(name);
+      // Without a ledger a cursor begins at the oldest record that can be read.
+      const isLost = ledgerDamage !== 'none' && this.mayFailReads;
+      const mayDiffer = isLost || !this.settledCursors.has(name);
       check(nextId <= position || mayDiffer, `cursor ${name} skipped from ${position} to ${nextId}`);
       if (this.#before === undefined || ledgerDamage !== 'none') continue;
       const floor = this.#before.clean === true ? position : (this.#before.floor.get(name) ?? 0);

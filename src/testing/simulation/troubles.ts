@@ -40,7 +40,7 @@ function begin(world: BufferWorld, fault: FaultName): void {
       faults.chances = { ...faults.chances, syncError: random.pick([0.005, 0.05]), syncDirectoryError: 0.02 };
       break;
     case 'read_error':
-      faults.chances = { ...faults.chances, readError: random.pick([0.02, 0.3]) };
+      faults.chances = { ...faults.chances, readError: random.pick([0.002, 0.02]) };
       world.mayFailReads = true;
       world.model.readsFail = true;
       break;
