@@ -158,6 +158,14 @@ describe('hurry', () => {
     expect(rig.captured[1]).toBeCloseTo(rig.published[0] ?? 0, 5);
   });
 
+  test('hurries one publish, not all that follow', async () => {
+    const rig = await Rig.make();
+    rig.publisher.hurry();
+    rig.publisher.changed();
+    await rig.world.drain();
+    expect((rig.captured[1] ?? 0) - (rig.published[0] ?? 0)).toBeCloseTo(100, 5);
+  });
+
   test('takes the place of the timer', async () => {
     const rig = await Rig.make();
     rig.publisher.changed();

@@ -78,6 +78,16 @@ describe('a batch', () => {
     expect(recordCounts(side)).toEqual([1, 3000, 1]);
   });
 
+  test('is one frame of its own also when it would fit an open one', async () => {
+    const side = new WritingSide();
+    side.writer.tryAppend(new Uint8Array(10), 1, 0);
+    const batch = side.writer.appendBatch([record(1), record(2), record(3)]);
+    side.writer.tryAppend(new Uint8Array(10), 1, 0);
+    await side.run(batch);
+    await side.world.drain();
+    expect(recordCounts(side)).toEqual([1, 3, 1]);
+  });
+
   test('may be as large as the largest record, and no larger', async () => {
     const side = new WritingSide(small('block'));
     const { maxRecordBytes } = side.limits;
@@ -425,6 +435,14 @@ describe('every durability', () => {
     const path = `${bufferDirectory}/0000000000000001.seg`;
     expect(side.disk.wouldSurvive(path, 0, side.disk.bytesOf(path).length)).toBe(true);
   });
+});
+
+test('whoever came first does not wait for all of the tick: a group ends where its slot ends', async () => {
+  const side = new WritingSide(small('block'));
+  const appends = Array.from({ length: 4 }, () => side.writer.append(record(60_000)));
+  await side.run(appends[0] as Promise<AppendResult>);
+  expect(await side.isSettled(appends[3] as Promise<AppendResult>)).toBe(false);
+  await side.run(Promise.all(appends));
 });
 
 test('V26, S33: a roll happens before the record that needs it, and a full segment is no failure', async () => {
