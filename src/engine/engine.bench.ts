@@ -1,5 +1,5 @@
 // Figures of the disk buffer: npm run bench -- engine [--only append,commit] [--dir path] [--repeat 5] [--write]
-// --write makes docs/benchmarks.md anew. What is measured, and how, stands in test/bench/.
+// --write puts what was measured into docs/benchmarks.md. What is measured, and how, stands in test/bench/.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { measureAppend } from '../../test/bench/append.ts';
@@ -11,7 +11,7 @@ import { measureOpening } from '../../test/bench/opening.ts';
 import { type Part, parseBenchOptions } from '../../test/bench/options.ts';
 import { writePage } from '../../test/bench/page.ts';
 import type { Bench } from '../../test/bench/repetitions.ts';
-import { forTerminal, type Section, targetsOf } from '../../test/bench/report.ts';
+import { forTerminal, type Section } from '../../test/bench/report.ts';
 
 const measure: Record<Part, (bench: Bench) => Promise<Section>> = {
   append: measureAppend,
@@ -36,7 +36,6 @@ try {
     sections.push(section);
     console.log(forTerminal(section));
   }
-  console.log(forTerminal(targetsOf(sections)));
   if (options.write) writePage(machine, sections);
 } finally {
   rmSync(scratch, { recursive: true, force: true });

@@ -1,8 +1,9 @@
-// The page docs/benchmarks.md, made from one run.
-import { writeFileSync } from 'node:fs';
+// The page docs/benchmarks.md. A run replaces the sections that it measured and leaves the others: on a shared machine
+// the quiet minutes come one at a time.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../tidy/source.ts';
-import { forMarkdown, type Section, targetsOf } from './report.ts';
+import { forMarkdown, type Section } from './report.ts';
 
 const introduction = `# Benchmarks
 
@@ -15,14 +16,22 @@ drift by a factor of ten; compare figures only where the calibration is alike. E
 C, A, B, C) and the best repetition counts, unless a section says otherwise. One process, one thread, one disk;
 payloads are made before the clock starts, and every record that is read is looked at.`;
 
-export function writePage(machine: readonly (readonly [string, string])[], sections: readonly Section[]): void {
-  const about: Section = {
-    title: 'Machine',
-    notes: [],
-    header: ['what', 'which'],
-    rows: machine,
-    targets: [],
-  };
-  const pages = [about, targetsOf(sections), ...sections].map((section) => forMarkdown(section));
-  writeFileSync(join(root, 'docs', 'benchmarks.md'), `${[introduction, ...pages].join('\n\n')}\n`);
+const titles = ['Append', 'Group commit', 'Whole cycle', 'Open', 'Memory'];
+
+/** Writes the sections, each under the machine that it was measured on. */
+export function writePage(machine: readonly (readonly [string, string])[], measured: readonly Section[]): void {
+  const path = join(root, 'docs', 'benchmarks.md');
+  const about = machine.map(([what, which]) => `${what} ${which}`).join('; ');
+  const sections = existsSync(path) ? sectionsOf(readFileSync(path, 'utf8')) : new Map<string, string>();
+  for (const section of measured) {
+    const notes = [...section.notes, `Measured on: ${about}.`];
+    sections.set(section.title, forMarkdown({ ...section, notes }));
+  }
+  const texts = titles.map((title) => sections.get(title)).filter((text) => text !== undefined);
+  writeFileSync(path, `${[introduction, ...texts].join('\n\n')}\n`);
+}
+
+function sectionsOf(page: string): Map<string, string> {
+  const [, ...texts] = page.split(/^## /m);
+  return new Map(texts.map((text) => [text.slice(0, text.indexOf('\n')), `## ${text.trimEnd()}`]));
 }

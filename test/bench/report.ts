@@ -33,19 +33,16 @@ export function figure(value: number): string {
   return value.toPrecision(3);
 }
 
-/** The targets of all sections as one more section. */
-export function targetsOf(sections: readonly Section[]): Section {
-  const targets = sections.flatMap((section) => section.targets);
+type Table = Pick<Section, 'header' | 'rows'>;
+
+function tableOf(targets: readonly Target[]): Table {
   return {
-    title: 'Targets',
-    notes: ['What this version set out to reach, each with what the tables below show.'],
-    header: ['what', 'wanted', 'found', 'holds'],
+    header: ['target', 'wanted', 'found', 'holds'],
     rows: targets.map(({ what, wanted, found, holds }) => [what, wanted, found, holds ? 'yes' : 'no']),
-    targets: [],
   };
 }
 
-function aligned({ header, rows }: Section): readonly (readonly string[])[] {
+function aligned({ header, rows }: Table): readonly (readonly string[])[] {
   const lines = [header, ...rows];
   const widths = header.map((_title, column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
   return lines.map((cells) =>
@@ -57,17 +54,28 @@ function aligned({ header, rows }: Section): readonly (readonly string[])[] {
 }
 
 export function forTerminal(section: Section): string {
-  const lines = aligned(section).map((cells) => `  ${cells.join('  ')}`.trimEnd());
-  return [`\n${section.title}`, ...lines].join('\n');
+  const lines = tablesOf(section).map((table) =>
+    aligned(table)
+      .map((cells) => `  ${cells.join('  ')}`.trimEnd())
+      .join('\n'),
+  );
+  return `\n${section.title}\n${lines.join('\n\n')}`;
 }
 
 export function forMarkdown(section: Section): string {
-  const [header = [], ...rows] = aligned(section);
-  const rule = header.map((cell, column) =>
-    column === 0 ? '-'.repeat(cell.length) : `${'-'.repeat(cell.length - 1)}:`,
-  );
-  const lines = [header, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
-  return [`## ${section.title}`, '', ...section.notes.flatMap((note) => [wrapped(note), '']), ...lines].join('\n');
+  const tables = tablesOf(section).map((table) => {
+    const [header = [], ...rows] = aligned(table);
+    const rule = header.map((cell, column) =>
+      column === 0 ? '-'.repeat(cell.length) : `${'-'.repeat(cell.length - 1)}:`,
+    );
+    return [header, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  });
+  return [`## ${section.title}`, ...section.notes.map(wrapped), ...tables].join('\n\n');
+}
+
+/** The figures, and below them the targets if there are any. */
+function tablesOf(section: Section): readonly Table[] {
+  return section.targets.length === 0 ? [section] : [section, tableOf(section.targets)];
 }
 
 /** Prose in lines that fit the page. */
