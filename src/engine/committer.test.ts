@@ -177,6 +177,19 @@ test('a record is written after lingerMs also when the reader who waited for it 
   expect(side.stability.durable.value).toBe(side.log.nextId);
 });
 
+test('so is a batch, whose frame is closed already', async () => {
+  const latencies = { data: [1, 1], sync: [1, 1], names: [1, 1] } as const;
+  const side = await opened({ limits: { durability: 'memory' }, disk: { latencies } });
+  side.committer.watch();
+  side.writer.tryAppend(new Uint8Array(10), 1, 0);
+  await side.world.step();
+  await side.writer.appendBatch([record(), record()]);
+  await side.world.step();
+  side.committer.unwatch();
+  await side.world.drain();
+  expect(side.stability.written.value).toBe(side.log.nextId);
+});
+
 test('a reader that has caught up gets records at once', async () => {
   const side = await opened({ limits: { lingerMs: 1000 } });
   side.committer.watch();

@@ -389,7 +389,8 @@ export class Committer {
     this.#trySync();
     this.#observer.progressed();
     if (this.#awaited) this.#armTick();
-    else if (this.#log.hasOpenRecords && !this.#ended) this.appended(); // Whoever waited for them has gone.
+    // Whoever waited for the rest has gone: it is written after lingerMs, like everything that nobody waits for.
+    else if (this.#stability.submitted.value < this.#log.nextId && !this.#ended) this.appended();
   }
 
   #stopTimers(): void {
