@@ -51,6 +51,24 @@ describe('freeing', () => {
     buffer.recount();
   });
 
+  it('spares what a cursor was added for while an older publish was under way', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open();
+    await fill(rig, buffer, 4);
+    rig.disk.faults.inject({ fault: 'EIO', operation: 'remove' });
+    await rig.readTo(buffer.cursor('default'), 5);
+    await rig.world.advance(1_000); // Both slots say that everything is passed, and nothing could be removed.
+    rig.disk.heal();
+    await rig.append(buffer, 'x');
+    const isPublishing = (): boolean => {
+      const call = rig.disk.calls.at(-1);
+      return call?.operation === 'sync' && call.path.endsWith('ledger') && call.outcome === undefined;
+    };
+    await rig.until(isPublishing);
+    const late = buffer.cursor('late');
+    expect((await rig.readTo(late, 6)).map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
+  });
+
   it('waits for two publishes, one in each slot', async () => {
     const rig = new BufferRig();
     const buffer = await rig.open();
@@ -94,6 +112,22 @@ describe('drop_oldest', () => {
     expect(rest.length + (one?.events ?? 0)).toBe(61);
     buffer.recount();
     await rig.close(buffer);
+  });
+
+  it('counts once, with all of its bytes, what cursors at different places give up', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open({ whenFull: 'drop_oldest', cursors: ['slow', 'fast', 'middle'] });
+    await fill(rig, buffer, 5);
+    for (const [name, count] of [['fast', 2] as const, ['middle', 1] as const]) {
+      (await rig.read(buffer.cursor(name), { maxRecords: count })).ack();
+    }
+    await fill(rig, buffer, 20);
+    buffer.recount();
+    const { totals, cursors } = buffer.stats();
+    const dropped = totals.removed.dropped_oldest;
+    expect(dropped.events).toBeGreaterThan(0);
+    expect(dropped.bytes).toBe(dropped.events * block.length);
+    expect(cursors[0]?.sinceOpen.dropped_oldest).toEqual(dropped);
   });
 
   it('finds the next segment when a stranger is the oldest', async () => {
