@@ -30,6 +30,8 @@ export type LoadOptions = {
   readonly appenders: number;
   /** After how many records it closes by itself. */
   readonly records: number;
+  /** How often an append is followed by a commit. Default 0.02. */
+  readonly commitChance?: number;
   /** The name of the cursor that is consumed, if one is. */
   readonly consume?: string;
 };
@@ -110,7 +112,7 @@ async function appendAll(buffer: DiskBuffer): Promise<void> {
       const call = calls.next().value;
       if (call.index >= options.records) return;
       await append(buffer, call, acceptance);
-      if (random.chance(0.02)) await acceptance.commit();
+      if (random.chance(options.commitChance ?? 0.02)) await acceptance.commit();
     }
   };
   await Promise.all(Array.from({ length: options.appenders }, work));

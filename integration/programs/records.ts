@@ -16,7 +16,12 @@ export type PlannedRecord = Required<RecordInput>;
 /** What is appended in one call: one record, or several as a batch. */
 export type PlannedCall = { readonly index: number; readonly count: number };
 
-export type Plan = { readonly seed: number | string; readonly segmentBytes: number };
+export type Plan = {
+  readonly seed: number | string;
+  readonly segmentBytes: number;
+  /** No payload is larger. Default: as large as a segment takes. */
+  readonly payloadBytesMax?: number;
+};
 
 export function nameOf(life: number, index: number): number {
   return life * indexesPerLife + index;
@@ -33,7 +38,8 @@ export function indexOf(name: number): number {
 /** The record with this name. Every caller gets the same bytes. */
 export function recordNamed(plan: Plan, name: number): PlannedRecord {
   const random = new SeededRandom(`${plan.seed}/record/${name}`);
-  const payload = new Uint8Array(payloadBytes(random, plan.segmentBytes));
+  const drawnBytes = payloadBytes(random, plan.segmentBytes);
+  const payload = new Uint8Array(Math.min(drawnBytes, plan.payloadBytesMax ?? drawnBytes));
   fill(payload, random);
   return { payload, events: eventsOf(plan, name), metadata: name };
 }
