@@ -70,7 +70,7 @@ class Cuts {
     this.#image = image;
     this.#random = new SeededRandom(`${seed}/${kind}/${durability}`);
     const segmentBytes = this.#random.pick([256, 512]) * KiB;
-    // With `interval`, large records would use up the memory, and the sync that frees it would hide one that is overdue.
+    // Large records would use up the memory of `interval`, and the sync that frees it would hide one that is overdue.
     const payloads = durability === 'interval' ? { payloadBytesMax: 1_000 } : {};
     this.#plan = { seed: `${seed}/${kind}/${durability}`, segmentBytes, ...payloads };
     this.#buffer = {
