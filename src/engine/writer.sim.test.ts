@@ -59,6 +59,7 @@ class Load {
       case 3:
       case 4: {
         const id = side.log.nextId;
+        if (side.committer.state.kind === 'failed') break; // It would throw.
         if (side.writer.tryAppend(payload, events, 0) === 'accepted') this.stored.push({ id, events, payload });
         break;
       }
@@ -138,8 +139,9 @@ class Load {
           id += events;
         }
       })
-      .catch((cause: { kind?: string }) => {
-        if (this.side.limits.whenFull !== 'reject' || cause.kind !== 'full') this.problems.push(cause);
+      .catch((cause: { kind?: string; operation?: string }) => {
+        const refused = this.side.limits.whenFull === 'reject' && cause.operation === 'append';
+        if (!refused) this.problems.push(cause);
       })
       .finally(() => this.pending.delete(name));
   }
@@ -193,4 +195,51 @@ test('random load on a difficult disk', async () => {
   for (const mark of ['committer.stalled', 'committer.resumed', 'writer.full', 'writer.rolled']) {
     expect(marks).toContain(mark);
   }
+});
+
+/** A disk that breaks at a drawn moment: everybody is told, with one cause, and what was promised would survive. */
+async function runToFailure(seed: number): Promise<void> {
+  const load = new Load(seed);
+  const { side, random } = load;
+  const breaksAt = random.int(150);
+  const operation = random.pick(['write', 'sync', 'sync directory', 'create'] as const);
+  for (let step = 0; step < 300 && side.committer.state.kind !== 'failed'; step++) {
+    if (step === breaksAt) side.disk.faults.inject({ fault: 'EIO', operation });
+    for (let calls = random.int(4); calls > 0; calls--) load.act();
+    for (let turns = random.int(3); turns > 0; turns--) await side.world.step();
+  }
+  if (side.committer.state.kind === 'open') side.writer.append({ payload: load.payload() }).catch(() => undefined);
+  await side.world.advance(10_000);
+  const { state } = side.committer;
+  if (state.kind !== 'failed') return; // Full, or the call that fails never came: the other test's business.
+  expect([...load.pending]).toEqual([]);
+  for (const problem of load.problems) expect(problem).toBe(state.cause);
+  expect(side.told.failed).toHaveLength(1);
+  await side.run(side.committer.close(new Error('closed')));
+  await side.world.drain();
+  expect(side.process.clock.owedCount).toBe(0);
+  expect(side.disk.openFileCount(side.process)).toBe(0);
+  const { segment, offset, nextId } = side.committer.durable;
+  expect(nextId).toBe(side.stability.durable.value);
+  for (const { number, path, byteLength } of side.catalog.segments) {
+    if (number > segment) continue;
+    expect(side.disk.wouldSurvive(path, 0, number === segment ? offset : byteLength)).toBe(true);
+  }
+}
+
+test('random load until the disk breaks', async () => {
+  const first = seedOr(1);
+  const count = byScale({ sample: 80, full: 4000 });
+  const only = onlyCase();
+  let failures = 0;
+  const deaf = listenToMarks((mark) => {
+    if (mark === 'committer.failed') failures += 1;
+  });
+  for (let number = 0; number < count; number++) {
+    if (only !== undefined && number !== only) continue;
+    const what = { file: import.meta.filename, name: 'random load until the disk breaks', seed: first, case: number };
+    await repeatable(what, () => runToFailure(first * 100_000 + number));
+  }
+  deaf();
+  if (only === undefined) expect(failures).toBeGreaterThan(count / 2);
 });
