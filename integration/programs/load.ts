@@ -12,7 +12,7 @@
 //   delivered <number> <epoch>-<id>:<name> ...
 //   settling <number>            this delivery is about to be acknowledged
 //   published <id>               a ledger is on disk that holds a cursor position not below this one
-//   lost <reason> <events>, full, stalled, failed, closing, closed
+//   lost <reason> <events>, full, stalled, failed, closing, closed, alive
 //
 // Standard output is a pipe whose writes block, so a line is in the kernel before the next statement runs: what was
 // reported survives the process.
@@ -176,7 +176,8 @@ class Consumer {
 }
 
 // Where every append waits for room and nobody consumes, nothing else would keep the process alive until it is killed.
-const alive = setInterval(() => undefined, 1_000);
+// That it says something lets it notice that the test itself is gone, and end with it.
+const alive = setInterval(() => report('alive'), 1_000);
 report('opening');
 const buffer = await DiskBuffer.open({ ...options.buffer, fileSystem: watchCalls() });
 reportEvents(buffer);
