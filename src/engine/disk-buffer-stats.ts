@@ -61,7 +61,7 @@ export interface BufferStats {
   };
   /** Since open. */
   readonly work: { readonly writes: number; readonly syncs: number; readonly publishes: number };
-  /** Appends that wait for room. */
+  /** Appends, and calls of `ready`, that wait for room. */
   readonly waitingAppends: number;
   readonly cursors: readonly CursorStats[];
 }

@@ -45,8 +45,8 @@ export interface DiskBufferOptions {
   /** How long a record nobody waits for may stay in an open frame. Default 5. */
   readonly lingerMs?: number;
   /**
-   * Most bytes written and not yet synced, with `interval`; at most maxBytes/4, larger values count as that. One record
-   * or batch that is larger than a slot may pass it. Default 16 MiB.
+   * Most bytes written and not yet synced, with `interval`; at most maxBytes/4, larger values count as that. A
+   * write that passes it by itself (a slot of up to 1 MiB, or one large record) goes alone. Default 16 MiB.
    */
   readonly maxUnsyncedBytes?: number;
   /** Most bytes of frames handed out and not yet settled, per cursor; one frame may always be taken. Default 16 MiB. */
