@@ -78,6 +78,8 @@ export class BufferModel {
   bytesKnown = true;
   /** What lies below may have been freed: only cursors that begin later can miss it. */
   #leftBelow = 0;
+  /** Ranges of ids whose bytes were damaged; a record that is admitted only now may lie in one. */
+  readonly #damage: { readonly from: number; readonly to: number }[] = [];
   /** Which record a key names, for ever. */
   readonly #keys: Map<string, number> = new Map();
 
@@ -110,6 +112,7 @@ export class BufferModel {
     check(before === undefined || before.id + before.events <= id, `ids of ${before?.serial} and ${serial} overlap`);
     check(after === undefined || id + record.events <= after.id, `ids of ${serial} and ${after?.serial} overlap`);
     this.records.splice(at, 0, record);
+    if (this.#damage.some(({ from, to }) => id >= from && id < to)) this.#doubt(record, Number.POSITIVE_INFINITY);
     return record;
   }
 
@@ -188,7 +191,10 @@ export class BufferModel {
     check(known === undefined || known === record.serial, `the key ${key} names ${known} and ${record.serial}`);
     this.#keys.set(key, record.serial);
     const expected = `${uuid}/${record.epoch}-${record.id}`;
-    check(record.rekeyed || key === expected, `the key of record ${record.serial} is ${key}, expected ${expected}`);
+    check(
+      record.rekeyed || this.readsFail || key === expected,
+      `the key of record ${record.serial} is ${key}, expected ${expected}`,
+    );
   }
 
   /** The cursor was told that the events of this range are not there any more. */
@@ -196,10 +202,8 @@ export class BufferModel {
     for (let at = this.#indexFrom(from); at < this.records.length; at++) {
       const record = this.records[at] as ModelRecord;
       if (record.id >= to) break;
-      check(
-        !record.certain,
-        `record ${record.serial} (id ${record.id}, durable ${record.durable}) was lost as ${fate}`,
-      );
+      const mayBeMissing = !record.certain || record.id < this.#leftBelow || (this.readsFail && fate === 'damaged');
+      check(mayBeMissing, `record ${record.serial} (id ${record.id}, durable ${record.durable}) was lost as ${fate}`);
     }
     cursor.missing.set(from, to);
     this.#settle(cursor, from, { to, fate, bytes: 0 });
@@ -281,11 +285,16 @@ export class BufferModel {
 
   /** What is written and not durable may have changed under the buffer. */
   cacheDropped(): void {
-    for (const record of this.records) if (!record.durable) this.#doubt(record);
+    for (const record of this.records) {
+      if (record.durable) continue;
+      this.#doubt(record);
+      record.rekeyed = true;
+    }
   }
 
   /** Bytes of records in this range of ids were damaged. */
   damaged(from: number, to: number): void {
+    this.#damage.push({ from, to });
     for (let at = this.#indexFrom(from); at < this.records.length; at++) {
       const record = this.records[at] as ModelRecord;
       if (record.id >= to) return;
@@ -293,8 +302,12 @@ export class BufferModel {
     }
   }
 
-  /** The buffer was opened: it says where the log ends and where its cursors are. */
-  opened(nextId: number, cursors: readonly { readonly name: string; readonly nextId: number }[]): void {
+  /** The buffer was opened: it says where the log ends, where its cursors are, and below which id it has counted. */
+  opened(
+    nextId: number,
+    cursors: readonly { readonly name: string; readonly nextId: number }[],
+    countedId: number,
+  ): void {
     for (let at = this.#indexFrom(nextId); at < this.records.length; at++) {
       const lost = this.records[at] as ModelRecord;
       check(!lost.certain, `record ${lost.serial} (id ${lost.id}, durable ${lost.durable}) was cut off at ${nextId}`);
@@ -310,7 +323,9 @@ export class BufferModel {
     this.records = this.records.filter((record) => record.id + record.events <= nextId);
     this.cursors.clear();
     for (const cursor of cursors) this.addCursor(cursor.name, cursor.nextId);
-    this.countedId = this.#slowestId(undefined);
+    const slowestId = this.#slowestId(undefined);
+    check(countedId >= slowestId && countedId <= nextId, `counted to ${countedId}, between ${slowestId} and ${nextId}`);
+    this.countedId = countedId; // Above the slowest cursor where that one was added later.
     this.totals = noCounts();
     this.bytesKnown = true;
   }
@@ -321,6 +336,7 @@ export class BufferModel {
     const lost = this.records.find((record) => record.certain && record.id >= slowestId);
     check(lost === undefined, `record ${lost?.serial} was lost with the whole buffer`);
     this.records = [];
+    this.#damage.length = 0;
     this.cursors.clear();
   }
 

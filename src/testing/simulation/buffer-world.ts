@@ -2,8 +2,10 @@
 // its power, and what must be true when it comes back.
 import { StorageError } from '../../base/errors.ts';
 import { DiskBuffer } from '../../engine/disk-buffer.ts';
+import type { BufferStats } from '../../engine/disk-buffer-stats.ts';
 import type { DiskBufferOptions } from '../../engine/limits.ts';
 import { BufferModel, check } from '../buffer-model.ts';
+import { PromiseMonitor } from '../promise-monitor.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import { SimDisk } from '../sim-disk.ts';
 import type { SimProcess } from '../sim-process.ts';
@@ -54,7 +56,7 @@ export class BufferWorld {
   /** Begins to open the buffer, with other options than last time. */
   open(): void {
     const process = this.disk.start();
-    this.model.readsFail = (this.disk.faults.chances.readError ?? 0) > 0;
+    this.model.readsFail = this.#isUnreadableNow;
     this.mayFailReads = this.hasBadSectors || this.#isUnreadableNow;
     const { fileSystem, clock, random } = process;
     const drawn = drawOptions(this.random, this.swarm, this.options);
@@ -193,7 +195,7 @@ export class BufferWorld {
     // Nor could the last run's leavings be confirmed where they could not be read.
     this.model.readsDoubtful = this.mayFailReads;
     if (this.mayFailReads) this.model.cacheDropped();
-    this.model.opened(stats.frontiers.reserved, stats.cursors);
+    this.model.opened(stats.frontiers.reserved, stats.cursors, countedId(stats));
     // What nobody has published in this life yet, the next crash may take back.
     const floor = stats.work.publishes > 0 ? undefined : this.#before?.floor;
     const fail = (cause: unknown): void => this.world.fail(cause);
@@ -204,6 +206,8 @@ export class BufferWorld {
       floor: new Map(floor ?? positionsOf(stats.cursors)),
       fail,
     });
+    const { disk, swarm } = this;
+    if (swarm.faults.size === 0) new PromiseMonitor({ buffer, disk, directory }); // It knows nothing of damage.
     this.removed.clear();
     for (const { name } of stats.cursors) if (stats.work.publishes > 0) this.settledCursors.add(name);
     for (const name of this.settledCursors) if (!this.model.cursors.has(name)) this.settledCursors.delete(name);
@@ -244,4 +248,10 @@ export class BufferWorld {
 
 function positionsOf(cursors: readonly { readonly name: string; readonly nextId: number }[]): Map<string, number> {
   return new Map(cursors.map(({ name, nextId }) => [name, nextId]));
+}
+
+/** Below this id everything is counted, by the totals. */
+function countedId({ totals: { acknowledged, damaged, removed } }: BufferStats): number {
+  const { rejected, dropped_oldest, unconfirmed } = removed;
+  return 1 + acknowledged.events + damaged.events + rejected.events + dropped_oldest.events + unconfirmed.events;
 }

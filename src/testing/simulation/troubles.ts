@@ -47,6 +47,7 @@ function begin(world: BufferWorld, fault: FaultName): void {
     case 'name_error':
       faults.chances = { ...faults.chances, nameError: random.pick([0.01, 0.1]) };
       world.mayFailReads = true;
+      world.model.readsFail = true;
       break;
     case 'short':
       faults.chances = { ...faults.chances, shortRead: 0.3, shortWrite: 0.3 };
