@@ -114,7 +114,8 @@ export class Core {
     });
     this.writer = this.#createWriter();
     const positions = this.#startingPositions(recovered);
-    this.accounts = new Accounts(recovered.ledger?.totals, Math.min(...positions.map((cursor) => cursor.nextId)));
+    const slowestId = Math.min(...positions.map((cursor) => cursor.nextId));
+    this.accounts = new Accounts(recovered.ledger?.totals, slowestId, end.nextId);
     this.cursors = this.#createCursors(fileSystem, recovered);
     for (const position of positions) this.cursors.add(position.name, position);
     this.publisher = this.#createPublisher();

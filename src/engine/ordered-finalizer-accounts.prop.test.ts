@@ -44,7 +44,7 @@ class TestBuffer {
   constructor(starts: readonly number[]) {
     this.cursors.push(...starts.map((start) => new TestCursor(this, start)));
     this.countedId = this.slowestId;
-    this.accounts = new Accounts(undefined, this.countedId);
+    this.accounts = new Accounts(undefined, this.countedId, idOf(recordsMax));
     for (let id = 1; id < this.countedId; id++) this.fates.set(id, 'acknowledged');
   }
 
@@ -151,17 +151,19 @@ describe('the accounts', () => {
       removed: { ...removed, unconfirmed: amount(1) },
       damaged: amount(4),
     };
-    const exact = new Accounts(totals, 31);
+    const exact = new Accounts(totals, 31, 101);
     expect([exact.settledEvents, exact.settledBytes]).toEqual([30, 300]);
     expect(exact.totals(totals.appended)).toEqual(totals);
-    expect(new Accounts(totals, 41).totals(totals.appended).acknowledged.events).toBe(30);
-    expect(new Accounts(totals, 21).totals(totals.appended).acknowledged.events).toBe(10);
-    const impossible = new Accounts(totals, 6);
+    expect(new Accounts(totals, 41, 101).totals(totals.appended).acknowledged.events).toBe(30);
+    const later = new Accounts(totals, 21, 101); // A cursor that was added later stands behind what is counted.
+    expect([later.countedId, later.totals(totals.appended)]).toEqual([31, totals]);
+    expect(new Accounts(totals, 11, 21).totals(totals.appended).acknowledged.events).toBe(10);
+    const impossible = new Accounts(totals, 3, 6);
     expect([impossible.settledEvents, impossible.countedId]).toEqual([5, 6]);
   });
 
   it('count for a cursor that is removed what only it had not passed', () => {
-    const accounts = new Accounts(undefined, 1);
+    const accounts = new Accounts(undefined, 1, 100);
     accounts.advanceTo(11, 500);
     expect(accounts.totals({ events: 0, bytes: 0 }).acknowledged).toEqual({ events: 10, bytes: 500 });
     accounts.advanceTo(5, 900);

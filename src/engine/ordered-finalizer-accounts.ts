@@ -6,7 +6,7 @@
 // buffer's totals.
 //
 // I11.6  acknowledged + rejected + dropped_oldest + unconfirmed + damaged events = counted id - 1
-// I11.7  the counted id is the position of the slowest cursor, and never moves back
+// I11.7  the counted id follows the slowest cursor and never moves back
 // I11.8  counters saturate at 2^53 - 1
 //
 // Next: ordered-finalizer-retries.ts, records that come again.
@@ -31,19 +31,17 @@ export class Accounts {
   readonly #refused: { readonly dropped_newest: Counter; readonly disk_full: Counter };
 
   /**
-   * Starts from what the ledger says. Totals that do not add up to the slowest cursor's position (a ledger was lost, or
-   * the disk lied) are put right in `acknowledged`: the ids are what is certain.
+   * Starts from what the ledger says: its totals tell up to where it counted, which is further than the slowest cursor
+   * if that one was added later. Totals that do not fit between the slowest cursor and the end of the log (a ledger was
+   * lost, or the disk lied) are put right, in `acknowledged` first: the ids are what is certain.
    */
-  constructor(totals: LedgerTotals | undefined, slowestId: number) {
+  constructor(totals: LedgerTotals | undefined, slowestId: number, endId: number) {
     this.#settled = createCounters();
     this.#refused = { dropped_newest: { events: 0, bytes: 0 }, disk_full: { events: 0, bytes: 0 } };
-    this.#countedId = slowestId;
     if (totals !== undefined) this.#load(totals);
-    const counted = this.settledEvents;
-    const acknowledged = this.#settled.acknowledged;
-    acknowledged.events = Math.max(0, acknowledged.events + (slowestId - 1 - counted));
-    // Only damage could make the other headings alone exceed the ids: they shrink until the sum is right again.
-    let excess = this.settledEvents - (slowestId - 1);
+    this.#countedId = Math.max(slowestId, Math.min(this.settledEvents + 1, endId));
+    let excess = this.settledEvents - (this.#countedId - 1);
+    this.#settled.acknowledged.events += Math.max(0, -excess);
     for (const counter of Object.values(this.#settled)) {
       const cut = Math.min(counter.events, Math.max(0, excess));
       counter.events -= cut;

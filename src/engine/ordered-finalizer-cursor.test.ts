@@ -228,6 +228,31 @@ describe('accounts', () => {
     buffer.recount();
   });
 
+  it.each(['required', 'added'])(
+    'a cursor that is %s later changes nothing in the totals, also after restarts',
+    async (how) => {
+      const { rig, buffer: first, cursor } = await withRecords('a', 'bb', 'ccc');
+      await rig.append(first, 'dddd');
+      const delivery = await rig.read(cursor, { maxRecords: 3 });
+      delivery.settle(['ack', { reject: 'no' }, 'ack']);
+      await rig.close(first);
+      const expected = { acknowledged: { events: 2, bytes: 4 }, removed: { rejected: { events: 1, bytes: 2 } } };
+      for (let restart = 0; restart < 3; restart++) {
+        const buffer = await rig.open(how === 'required' ? { cursors: ['default', 'late'] } : {});
+        expect(buffer.stats().totals).toMatchObject(expected);
+        (await rig.read(buffer.cursor('late'), { maxRecords: 1 })).ack();
+        expect(buffer.stats().totals).toMatchObject(expected);
+        buffer.recount();
+        await rig.close(buffer);
+      }
+      const buffer = await rig.open();
+      await rig.readTo(buffer.cursor('late'), 5);
+      await rig.readTo(buffer.cursor('default'), 5);
+      expect(buffer.stats().totals).toMatchObject({ ...expected, acknowledged: { events: 3, bytes: 8 } });
+      buffer.recount();
+    },
+  );
+
   it('takes an event’s fate from the last cursor to pass it', async () => {
     const rig = new BufferRig();
     const buffer = await rig.open({ cursors: ['default', 'second'] });
