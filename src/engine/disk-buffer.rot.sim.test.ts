@@ -45,6 +45,7 @@ class Life {
       await this.append(buffer);
       if (draws.chance(0.2)) this.rot(['flip', 'sector']);
       for (const cursor of cursors) if (draws.chance(0.7)) await this.read(cursor, round);
+      await this.comeAndGo(buffer, round);
       buffer.recount();
     }
     for (const [at, { name: cursor, nextId, counters }] of cursors.entries()) {
@@ -57,6 +58,16 @@ class Life {
     if (draws.chance(0.4)) await rig.run(buffer.close());
     else if (draws.chance(0.5)) rig.kill();
     else rig.crash('random');
+  }
+
+  /** A cursor that is not required is added, reads, stays for later lives, or is removed. */
+  async comeAndGo(buffer: DiskBuffer, round: number): Promise<void> {
+    const { rig, draws } = this;
+    if (draws.chance(0.2)) {
+      await this.read(buffer.cursor('late', { from: draws.pick(['oldest', 'newest']) }), round);
+    } else if (draws.chance(0.2) && buffer.stats().cursors.some(({ name }) => name === 'late')) {
+      await rig.run(buffer.removeCursor('late'));
+    }
   }
 
   async append(buffer: DiskBuffer): Promise<void> {
