@@ -5,7 +5,7 @@ import type { ReadOptions } from '../../engine/ordered-finalizer-cursor.ts';
 import type { Delivery, RecordResult } from '../../engine/ordered-finalizer-delivery.ts';
 import type { AppendResult } from '../../engine/writer.ts';
 import type { RecordInput } from '../../engine/writer-records.ts';
-import { check, type ModelOffer, payloadOf } from '../buffer-model.ts';
+import { check, type ModelOffer, payloadOf } from '../buffer-model-parts.ts';
 import type { BufferWorld } from './buffer-world.ts';
 import type { Hand, Life } from './life.ts';
 

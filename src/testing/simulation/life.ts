@@ -8,7 +8,8 @@ import type { BufferStats } from '../../engine/disk-buffer-stats.ts';
 import type { BufferEvents } from '../../engine/events.ts';
 import type { Cursor } from '../../engine/ordered-finalizer-cursor.ts';
 import type { Delivery } from '../../engine/ordered-finalizer-delivery.ts';
-import { type BufferModel, check, type Fate } from '../buffer-model.ts';
+import type { BufferModel } from '../buffer-model.ts';
+import { check, type Fate } from '../buffer-model-parts.ts';
 import type { SimProcess } from '../sim-process.ts';
 
 /** A delivery that is not settled as a whole. */

@@ -1,7 +1,7 @@
 // A long life in simulation: actions are drawn one after another, virtual time moves between them, troubles come and
 // go, and after every action everything is compared with the model. In the end all troubles end, everything is read
 // and settled, and nobody may still wait for an answer.
-import { check } from '../buffer-model.ts';
+import { check } from '../buffer-model-parts.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import * as actions from './actions.ts';
 import { BufferWorld } from './buffer-world.ts';
