@@ -181,7 +181,7 @@ async function runLoad(seed: number): Promise<void> {
 
 test('random load on a difficult disk', async () => {
   const first = seedOr(1);
-  const count = byScale({ sample: 60, full: 3000 });
+  const count = byScale({ sample: 25, full: 3000 });
   const only = onlyCase();
   const marks = new Set<string>();
   const deaf = listenToMarks((mark) => marks.add(mark));
@@ -229,7 +229,7 @@ async function runToFailure(seed: number): Promise<void> {
 
 test('random load until the disk breaks', async () => {
   const first = seedOr(1);
-  const count = byScale({ sample: 80, full: 4000 });
+  const count = byScale({ sample: 40, full: 4000 });
   const only = onlyCase();
   let failures = 0;
   const deaf = listenToMarks((mark) => {
