@@ -63,11 +63,10 @@ class Life {
   /** A cursor that is not required is added, reads, stays for later lives, or is removed. */
   async comeAndGo(buffer: DiskBuffer, round: number): Promise<void> {
     const { rig, draws } = this;
-    if (draws.chance(0.2)) {
-      await this.read(buffer.cursor('late', { from: draws.pick(['oldest', 'newest']) }), round);
-    } else if (draws.chance(0.2) && buffer.stats().cursors.some(({ name }) => name === 'late')) {
-      await rig.run(buffer.removeCursor('late'));
-    }
+    const isThere = buffer.stats().cursors.some(({ name }) => name === 'late');
+    const step = draws.pick(['nothing', 'nothing', 'nothing', 'come', 'go'] as const);
+    if (step === 'come') await this.read(buffer.cursor('late', { from: draws.pick(['oldest', 'newest']) }), round);
+    if (step === 'go' && isThere) await rig.run(buffer.removeCursor('late'));
   }
 
   async append(buffer: DiskBuffer): Promise<void> {
