@@ -209,7 +209,7 @@ function took(world: BufferWorld, life: Life, name: string, delivery: Delivery, 
   if (cursor === undefined) return; // Removed while the read was under way.
   check(delivery.records.length > 0, 'a delivery has at least one record');
   check(delivery.records.length <= (limits.maxRecords ?? 1_000), 'a delivery has at most maxRecords records');
-  world.settledCursors.add(name);
+  if (life.hasPublished) world.settledCursors.add(name);
   let bytes = 0;
   const open = new Set<number>();
   for (const { id, metadata, events, payload, key } of delivery.records) {

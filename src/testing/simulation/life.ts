@@ -38,6 +38,8 @@ export class Life {
   readonly aborts: AbortController[] = [];
   state: 'open' | 'closing' | 'over' = 'open';
   clean = false;
+  /** Whether the ledger can be written at all: until then no cursor that is new is durable. */
+  hasPublished: boolean;
   /** Events that were refused at the door. */
   refused: { dropped_newest: number; disk_full: number } = { dropped_newest: 0, disk_full: 0 };
   /** Where cursors are at least after a crash, and what the next publish adds to that. */
@@ -56,6 +58,7 @@ export class Life {
     this.#fail = fail;
     this.#start = buffer.stats();
     this.epoch = this.#start.epoch;
+    this.hasPublished = this.#start.work.publishes > 0;
     this.uuid = this.#start.uuid;
     this.floor = floor;
     this.#nextFloor = new Map(this.floor);
@@ -201,6 +204,7 @@ export class Life {
   }
 
   #published(clean: boolean): void {
+    this.hasPublished = true;
     this.clean = clean;
     this.floor = this.#nextFloor;
     this.#model.published(Math.min(...this.floor.values()));
