@@ -58,6 +58,8 @@ export class Journal {
    * on behind it.
    */
   excusesDamage = false;
+  /** Whether the policy lets the buffer drop its oldest segment. */
+  excusesDrops = false;
   #nextSerial = 1;
 
   offer(byteLength: number, events: number): { readonly offer: Offer; readonly payload: Uint8Array } {
@@ -143,13 +145,13 @@ export class Journal {
       return;
     }
     const missing = record.id - watch.expectedId;
-    if (missing < 0) say(`expected ${watch.expectedId} next`);
+    if (missing < 0 && !this.excusesDrops) say(`expected ${watch.expectedId} next`);
     if (missing > watch.gapEvents)
       say(`${missing} events are missing before it, ${watch.gapEvents} are counted as lost`);
-    watch.gapEvents -= missing;
+    watch.gapEvents -= Math.max(0, missing);
     if (serial <= watch.lastSerial) say(`serial ${watch.lastSerial} came before it`);
     watch.lastSerial = serial;
-    watch.expectedId = record.id + record.events;
+    watch.expectedId = Math.max(watch.expectedId, record.id + record.events);
     watch.out.set(record.id, false);
   }
 
@@ -162,6 +164,16 @@ export class Journal {
     watch.gapEvents += to - from;
     for (const { recordId, serial } of isDamage ? this.#offers.values() : []) {
       if (recordId !== undefined && recordId >= from && recordId < to) this.#settledOf(watch).add(serial);
+    }
+  }
+
+  /** The buffer dropped everything below `endId` that a cursor had not settled. */
+  dropped(watch: Watch, endId: number): void {
+    if (!this.excusesDrops) throw new Broken(`cursor ${watch.name} lost what lies below ${endId} to a drop`);
+    if (endId > watch.expectedId) watch.gapEvents = 0;
+    watch.expectedId = Math.max(watch.expectedId, endId);
+    for (const { recordId, serial } of this.#offers.values()) {
+      if (recordId !== undefined && recordId < endId) this.#settledOf(watch).add(serial);
     }
   }
 
@@ -193,6 +205,7 @@ export class Journal {
     for (const [serial, key] of this.#keyOfSerial) copy.#keyOfSerial.set(serial, key);
     for (const [name, settled] of this.#settled) copy.#settled.set(name, new Set(settled));
     copy.#nextSerial = this.#nextSerial;
+    copy.excusesDrops = this.excusesDrops;
     return copy;
   }
 

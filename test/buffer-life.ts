@@ -66,8 +66,11 @@ export class BufferLife {
     buffer.events.on('lost', ({ cursor, reason, events }) => {
       const watch = this.#watches.find(({ name }) => name === cursor);
       if (watch === undefined) return;
-      const to = cursors.get(watch.name)?.unreadId ?? 0;
-      this.#judge(() => this.journal.lost(watch, reason, to - events, to));
+      const { nextId = 0, unreadId = 0 } = cursors.get(watch.name) ?? {};
+      this.#judge(() => {
+        if (reason === 'dropped_oldest') this.journal.dropped(watch, nextId);
+        else this.journal.lost(watch, reason, unreadId - events, unreadId);
+      });
     });
     for (const name of ['failed', 'publish_failed', 'stalled'] as const) {
       buffer.events.on(name, ({ cause }) => this.#expectStorageError(cause));

@@ -39,9 +39,9 @@ const everything: readonly StorageOperation[] = [
 type Sickness = { readonly fault: Fault; readonly operation: readonly StorageOperation[] };
 
 const sicknesses: Readonly<Record<string, Sickness>> = {
-  'a broken disk (EIO)': { fault: 'EIO', operation: everything },
-  'a full disk (ENOSPC)': { fault: 'ENOSPC', operation: takeSpace },
-  'a quota that syncs notice, too (EDQUOT)': { fault: 'EDQUOT', operation: [...takeSpace, 'sync'] },
+  'a broken disk, EIO': { fault: 'EIO', operation: everything },
+  'a full disk, ENOSPC': { fault: 'ENOSPC', operation: takeSpace },
+  'a quota that syncs notice, EDQUOT': { fault: 'EDQUOT', operation: [...takeSpace, 'sync'] },
 };
 
 function newLife(durability: Durability = 'sync', worldSeed: number | string = seed): BufferLife {

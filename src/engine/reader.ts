@@ -193,7 +193,8 @@ export class LogReader {
 
   #takeFrame(step: Extract<WalkStep, { kind: 'frame' }>, segment: Segment): ReadStep | undefined {
     const { frame, offset } = step;
-    if (frame.firstId >= (this.#open?.endId ?? Number.POSITIVE_INFINITY)) {
+    // A seal has the id that comes next.
+    if (frame.recordCount > 0 && frame.firstId >= (this.#open?.endId ?? Number.POSITIVE_INFINITY)) {
       mark('reader.superseded'); // I10.3
       return this.#nextSegment();
     }
