@@ -131,7 +131,7 @@ describe('one thing wrong', () => {
     const cases = bases.flatMap((base) =>
       [...base.files].flatMap(([file, bytes]) => changesOf(bytes).map((change) => ({ base, file, bytes, change }))),
     );
-    const step = byScale({ sample: 149, full: 1 });
+    const step = byScale({ sample: 307, full: 1 });
     const only = onlyCase();
     for (const [number, { base, file, bytes, change }] of cases.entries()) {
       if (only === undefined ? number % step !== 0 : number !== only) continue;

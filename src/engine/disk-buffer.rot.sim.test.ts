@@ -147,7 +147,7 @@ class Life {
 
 const name = 'starts, adds up, and invents nothing, however the disk rots';
 it(name, async () => {
-  const seeds = byScale({ sample: 30, full: 2_000 });
+  const seeds = byScale({ sample: 15, full: 2_000 });
   const first = seedOr(1);
   const only = onlyCase();
   for (let number = 0; number < seeds; number++) {
