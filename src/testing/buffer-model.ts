@@ -1,10 +1,10 @@
 // What a buffer must do, said as naively as possible: a list of records, and for each cursor the list of what became of
-// them. No files, no frames, no time. Whoever drives a real buffer tells the model what was asked and what was answered;
-// the model throws as soon as an answer is one that no correct buffer could give.
+// them. No files, no frames, no time. Whoever drives a real buffer tells the model what was asked and what was
+// answered; the model throws as soon as an answer is one that no correct buffer could give.
 //
 // What a crash may take is told by three facts about a record: whether it was announced to be written, whether it was
-// announced to be durable, and whether its bytes were damaged from outside. A record is `certain` as long as nothing has
-// happened that it may have been lost in.
+// announced to be durable, and whether its bytes were damaged from outside. A record is `certain` as long as nothing
+// has happened that it may have been lost in.
 import { assert } from '../base/assert.ts';
 import {
   check,

@@ -39,8 +39,6 @@ export class BufferWorld {
   /** Whether reads may have been refused by the disk in this life. */
   mayFailReads = false;
   hasBadSectors = false;
-  /** Whether a damaged ledger became readable again by itself. */
-  ledgerHealed = false;
   /** Whether anything was sent back: retried records come together, whatever their bytes. */
   wasRetried = false;
   /** Whether anything was done that may make the disk take more than `maxBytes`: it was larger before. */
@@ -139,9 +137,7 @@ export class BufferWorld {
     // An epoch that never came to the ledger was never used for a record.
     const { publishes } = life.buffer.stats().work;
     if (publishes > 0) this.#highestEpoch = Math.max(life.epoch, this.#highestEpoch);
-    if (publishes <= 1) return;
-    this.ledgerDamage = 'none'; // Both slots were written anew.
-    this.ledgerHealed = false;
+    if (publishes > 1) this.ledgerDamage = 'none'; // Both slots were written anew.
   }
 
   /** A buffer that was being opened may have published that it is not clean any more. */
@@ -235,8 +231,8 @@ export class BufferWorld {
       const known = model.cursors.get(name);
       const position = known?.nextId ?? Number.POSITIVE_INFINITY;
       // A cursor that nobody has read from yet may not be durable; one of its name, removed before, may be found.
-      // Without a ledger a cursor begins at the oldest record that can be read, until the ledger can be read again.
-      const isLost = ledgerDamage !== 'none' && (this.mayFailReads || this.ledgerHealed);
+      // Without a ledger a cursor begins at the oldest record; a slot that heals puts it where it was.
+      const isLost = ledgerDamage !== 'none';
       const mayDiffer = isLost || !this.settledCursors.has(name);
       check(nextId <= position || mayDiffer, `cursor ${name} skipped from ${position} to ${nextId}`);
       if (this.#before === undefined || ledgerDamage !== 'none') continue;

@@ -139,7 +139,6 @@ export function damageLedger(world: BufferWorld): void {
 /** What rots is repaired: reads show again what was written. */
 export function liftRot(world: BufferWorld): void {
   world.hasBadSectors = false;
-  world.ledgerHealed = world.ledgerDamage !== 'none';
   world.disk.liftRot();
 }
 
