@@ -1,5 +1,5 @@
-// What a test knows of a buffer from outside, over all lives of its disk: what was offered, what was promised, what came
-// back. Every delivery is judged here against what the promises of design and documentation allow.
+// What a test knows of a buffer from outside, over all lives of its disk: what was offered, what was promised, and what
+// came back. Every delivery is judged here against what the promises of design and documentation allow.
 import type { DeliveredRecord, Durability, LossReason } from '../src/index.ts';
 
 /** Nothing that a delivery, a loss or a missing record may ever do. */

@@ -3,7 +3,15 @@
 import { describe, expect, test } from 'vitest';
 import { Broken, Journal } from '../../test/buffer-journal.ts';
 import { BufferLife, smallBuffer } from '../../test/buffer-life.ts';
-import { casesOf, prove, runChecked, seedOfSources, withoutStrays, workload } from '../../test/buffer-sweep.ts';
+import {
+  casesOf,
+  prove,
+  revival,
+  runChecked,
+  seedOfSources,
+  withoutStrays,
+  workload,
+} from '../../test/buffer-sweep.ts';
 import { byScale, onlyCase, repeatable } from '../../test/sweep.ts';
 import type { StorageOperation } from '../platform/storage-errors.ts';
 import { type Fault, SimDisk, SimWorld } from '../testing/index.ts';
@@ -56,11 +64,11 @@ async function callsOf(sickness: Sickness, durability: Durability): Promise<numb
   return life.disk.calls.filter(({ operation }) => sickness.operation.includes(operation)).length;
 }
 
-/** The workload as far as it comes. Everything in it settles: when the disk is healed, or when the buffer is closed. */
-async function suffer(life: BufferLife, ending: Ending): Promise<void> {
+/** A life as far as it comes. Everything in it settles: when the disk is healed, or when the buffer is closed. */
+async function suffer(life: BufferLife, ending: Ending, live = workload): Promise<void> {
   const { disk } = life;
   let settled = false;
-  const lived = workload(life).then(
+  const lived = live(life).then(
     () => {
       settled = true;
     },
@@ -127,6 +135,56 @@ describe('every call fails', () => {
     }
   }
 });
+
+/** A life that begins on what a crash of the workload has left. */
+async function lifeAfterCrash(operation: number): Promise<BufferLife> {
+  const victim = newLife();
+  const crashed = victim.disk.crashAfterOperation(operation);
+  await runChecked(victim.disk, Promise.race([crashed, workload(victim)]));
+  const disk = victim.disk.clone(new SimWorld({ seed: `${seed}/crash ${operation}` }));
+  disk.powerCut();
+  return new BufferLife({ disk, process: disk.start(), journal: victim.journal.clone() });
+}
+
+describe('every call of a recovery fails', () => {
+  const callsMax = 256;
+  for (const [called, sickness] of Object.entries(sicknesses)) {
+    const name = `on ${called}, after a crash`;
+    test(name, async () => {
+      const only = onlyCase();
+      const crashes = byScale({ sample: 2, full: 4 });
+      const chosen = byScale({ sample: 4, full: Number.POSITIVE_INFINITY });
+      const points = casesOf({ count: 150, sample: crashes, seed, only: only && Math.floor(only / callsMax) });
+      for (const point of points) {
+        const well = await lifeAfterCrash(point + 1);
+        await runChecked(well.disk, reviveAndClose(well));
+        const hit = well.disk.calls.filter(({ operation }) => sickness.operation.includes(operation)).length;
+        const count = hit * endings.length;
+        expect(count).toBeLessThan(callsMax);
+        for (const round of casesOf({ count, sample: chosen, seed, only: only && only % callsMax })) {
+          const number = point * callsMax + round;
+          const ending = endings[round % endings.length] as Ending;
+          await repeatable({ file, name, seed, case: number }, () =>
+            withoutStrays(async () => {
+              const life = await lifeAfterCrash(point + 1);
+              const skip = Math.floor(round / endings.length);
+              life.disk.faults.inject({ ...sickness, skip, ...(ending === 'once' && { times: 1 }) });
+              life.journal.excusesDamage = sickness.fault === 'EIO' && ending !== 'once';
+              await suffer(life, ending, reviveAndClose);
+              life.journal.excusesDamage = false;
+              await proveBoth(life, String(number));
+            }),
+          );
+        }
+      }
+    });
+  }
+});
+
+async function reviveAndClose(life: BufferLife): Promise<void> {
+  await revival(life);
+  await life.close();
+}
 
 describe('a disk without room', () => {
   const name = 'stops the buffer at any point, and it goes on when there is room';
