@@ -133,9 +133,11 @@ export class BufferWorld {
 
   /** What its last life leaves behind that the next one is held to. */
   #remember(life: Life, clean: boolean | 'perhaps'): void {
-    this.#before = { clean, floor: life.floor };
-    // An epoch that never came to the ledger was never used for a record.
     const { publishes } = life.buffer.stats().work;
+    // A life that could not write the ledger leaves the word of the one before.
+    const isOld = publishes === 0 && this.#before?.clean !== false;
+    this.#before = { clean: isOld ? 'perhaps' : clean, floor: life.floor };
+    // An epoch that never came to the ledger was never used for a record.
     if (publishes > 0) this.#highestEpoch = Math.max(life.epoch, this.#highestEpoch);
     if (publishes > 1) this.ledgerDamage = 'none'; // Both slots were written anew.
   }
