@@ -286,6 +286,23 @@ describe('blocks that cannot be read', () => {
     expect([seen, losses]).toEqual([all, []]);
   });
 
+  it('in a header, and then can, cost nothing, however often they could not', async () => {
+    for (let times = 1; times <= 30; times++) {
+      const rig = three.copy();
+      const buffer = await rig.open();
+      const losses = listenToLosses(buffer);
+      rig.disk.faults.inject({ fault: 'EIO', operation: 'read', path: segmentName(2), times });
+      const cursor = buffer.cursor('default');
+      const seen: string[] = [];
+      for (let tries = 0; cursor.nextId < 10 && tries < 12; tries++) {
+        const delivery = await rig.readOrPass(cursor, 10).catch(() => undefined);
+        seen.push(...(delivery === undefined ? [] : textsOf(delivery)));
+        delivery?.ack();
+      }
+      expect([times, seen, losses]).toEqual([times, all, []]);
+    }
+  });
+
   it('that come and go while a hint is looked up do not make the reader skip anything', async () => {
     const rig = three.copy();
     // The hint says segment 3, the record is in segment 1: three headers are read on the way.

@@ -162,8 +162,9 @@ export class SegmentCatalog {
 
   /** What cannot be read or opened stays so: frames that can be read are found, else the segment counts as empty. */
   async giveUp(segment: Segment): Promise<void> {
-    if (segment.state === 'unread') await this.#describe(segment, 'damage').catch(() => undefined);
-    if (segment.state === 'unread' || segment.state === 'known') segment.state = 'empty';
+    const isDescribed = segment.header !== undefined; // Then it is the file that cannot be opened any more.
+    if (!isDescribed) await this.#describe(segment, 'damage').catch(() => undefined);
+    if (isDescribed || segment.state === 'unread') segment.state = 'empty';
   }
 
   async #describe(segment: Segment, unreadable: UnreadableMode = 'reject'): Promise<void> {
