@@ -286,8 +286,9 @@ describe('blocks that cannot be read', () => {
     expect([seen, losses]).toEqual([all, []]);
   });
 
-  it('in a header, and then can, cost nothing, however often they could not', async () => {
-    for (let times = 1; times <= 30; times++) {
+  it('in a header, and then can, cost nothing, also where they were given up in between', async () => {
+    for (let times = 1; times <= 28; times++) {
+      // From then on the frames fail too when it is given up.
       const rig = three.copy();
       const buffer = await rig.open();
       const losses = listenToLosses(buffer);
