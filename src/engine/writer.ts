@@ -329,7 +329,7 @@ export class Writer {
 
   /**
    * Resolves when the buffer's promise holds for everything below `endId`; undefined if it does. Not an async function:
-   * the promise of the group is enough, another one for each record costs a seventh of the append.
+   * the promise of the group is enough, another one for each record costs up to a seventh of the append.
    */
   #kept(endId: number, signal: AbortSignal | undefined): Promise<void> | undefined {
     const promise = this.#promise(endId);
