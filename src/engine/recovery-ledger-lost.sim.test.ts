@@ -40,6 +40,20 @@ describe('a lost ledger', () => {
   });
 });
 
+describe('a file with the highest number there can be', () => {
+  it('is foreign: it leaves numbers for our own segments', async () => {
+    const rig = await BufferRig.threeSegments();
+    rig.plant('9007199254740991.seg', new Uint8Array(5000).fill(1));
+    const buffer = await rig.open();
+    await rig.append(buffer, 'new');
+    expect(rig.segments()).toContain(segmentName(4));
+    const seen = await rig.readTo(buffer.cursor('default'), 11);
+    expect(seen.at(-1)?.text).toBe('new');
+    await rig.close(buffer);
+    expect(rig.names()).toContain('9007199254740991.seg');
+  });
+});
+
 describe('one lost slot', () => {
   it('is reported, and costs repeats at most', async () => {
     const rig = await BufferRig.threeSegments();

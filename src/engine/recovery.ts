@@ -36,6 +36,9 @@ import { letGo, readHeader, type Segment, SegmentCatalog } from './segment-catal
 import { parseSegmentFileName, readSegmentHeader, segmentHeaderBytes } from './segment-header.ts';
 import { quarantineName } from './segment-quarantine.ts';
 
+/** A file with a higher number is foreign: no buffer comes that far, and there must be numbers left behind it. */
+const segmentNumberMax = 2 ** 52;
+
 /** How many of the youngest segments are asked whose they are, when no ledger says so. */
 const headersAsked = 9;
 
@@ -129,7 +132,8 @@ function listSegments(
   let otherBytes = 0;
   let highestNumber = 0; // Of whatever bears the name of a segment: a name that is taken cannot be given.
   for (const entry of entries) {
-    const segmentNumber = parseSegmentFileName(entry.name);
+    const named = parseSegmentFileName(entry.name);
+    const segmentNumber = named !== undefined && named <= segmentNumberMax ? named : undefined;
     highestNumber = Math.max(highestNumber, segmentNumber ?? 0);
     if (segmentNumber !== undefined && entry.kind === 'file') {
       catalog.add(segmentNumber, `${directory}/${entry.name}`, entry.byteLength);
