@@ -2,7 +2,8 @@
 //
 // Two slots are written in turn: a slot is overwritten in place, a crash may garble it, and then the other one is one
 // publish older and whole. Turns change on success only: after a failed publish nobody knows what the slot holds, so
-// the same slot is written again, in full, with a higher generation, and the other one stays the safe one.
+// the same slot is written again, in full, with a higher generation, and the other one stays the safe one. That holds
+// across an open as well: what is found is confirmed before the other slot is touched.
 //
 // I5.1  generations grow with every attempt, successful or not
 // I5.2  one publish at a time
@@ -44,6 +45,8 @@ export class Ledger {
   #generation = 0;
   #nextSlot: 0 | 1 = 0;
   #publishing = false;
+  /** The newest slot as it was found, until it is certain that it is on the disk. */
+  #found: { readonly slot: 0 | 1; readonly bytes: Uint8Array } | undefined;
 
   private constructor(fileSystem: FileSystem, directory: string, path: string, file: FileHandle | undefined) {
     this.#fileSystem = fileSystem;
@@ -96,16 +99,24 @@ export class Ledger {
       this.#file ??= await this.#fileSystem.open(this.#path, 'create');
       if (!this.#nameDurable) await this.#fileSystem.syncDirectory(this.#directory);
       this.#nameDurable = true;
-      const bytes = encodeLedgerSlot(this.#generation, content);
-      for (let done = 0; done < bytes.length; ) {
-        done += await this.#file.write(bytes.subarray(done), slot * ledgerSlotBytes + done);
-      }
-      await this.#file.syncData(); // Crash before here: the other slot still holds.
+      await this.#confirmFound(this.#file);
+      await writeSlot(this.#file, slot, encodeLedgerSlot(this.#generation, content));
+      // Crash before here: the other slot still holds.
     } finally {
       this.#publishing = false;
     }
     this.#settled[slot] = content;
     this.#nextSlot = slot === 0 ? 1 : 0;
+  }
+
+  /**
+   * The slot that was found newest may stand in the cache only, left there by a publish whose sync failed: then the
+   * other one is the safe one, and it is about to be overwritten. So the same bytes are written again first (A4).
+   */
+  async #confirmFound(file: FileHandle): Promise<void> {
+    if (this.#found === undefined) return;
+    await writeSlot(file, this.#found.slot, this.#found.bytes);
+    this.#found = undefined;
   }
 
   async close(): Promise<void> {
@@ -121,13 +132,24 @@ export class Ledger {
     this.#generation = Math.max(first?.generation ?? 0, second?.generation ?? 0);
     const validSlots = first !== undefined && second !== undefined ? 2 : first === second ? 0 : 1;
     this.#nameDurable = validSlots > 0; // Else whoever made the file may have been killed before its name was synced.
-    return { content: (firstIsNewest ? first : second)?.content, validSlots };
+    const newest = firstIsNewest ? first : second;
+    if (newest !== undefined) this.#found = { slot: firstIsNewest ? 0 : 1, bytes: newest.bytes };
+    return { content: newest?.content, validSlots };
   }
+}
+
+/** Writes a slot in full and syncs it. */
+async function writeSlot(file: FileHandle, slot: 0 | 1, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += await file.write(bytes.subarray(done), slot * ledgerSlotBytes + done);
+  }
+  await file.syncData();
 }
 
 interface ValidSlot {
   readonly generation: number;
   readonly content: LedgerContent;
+  readonly bytes: Uint8Array;
 }
 
 /** A cursor's place is worth three tries. Resolves with 0 when none of them reads anything. */
@@ -150,7 +172,7 @@ async function readSlot(file: FileHandle, index: 0 | 1): Promise<ValidSlot | und
   const reading = decodeLedgerSlot(bytes);
   switch (reading.kind) {
     case 'valid':
-      return { generation: reading.generation, content: reading.content };
+      return { generation: reading.generation, content: reading.content, bytes };
     case 'bad':
       return undefined;
     case 'unknown':
