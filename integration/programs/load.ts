@@ -129,11 +129,12 @@ class Consumer {
 
   constructor(buffer: DiskBuffer, cursor: Cursor) {
     this.#nextNewId = cursor.nextId;
-    this.#publishedId = cursor.nextId;
-    // A publish begins after the one before it has ended: it holds at least the position of that moment.
+    this.#publishedId = 0;
+    // A publish begins after the one before it has ended: it holds at least the position of that moment, as far as that
+    // was durable. While a start confirms what the last life left, a cursor may be ahead of that.
     buffer.events.on('published', () => {
       report(`published ${this.#publishedId}`);
-      this.#publishedId = cursor.nextId;
+      this.#publishedId = Math.min(cursor.nextId, buffer.stats().frontiers.durable);
     });
   }
 
