@@ -4,13 +4,14 @@ import { SimDisk, SimWorld } from '../testing/index.ts';
 import { DiskBuffer } from './disk-buffer.ts';
 import { ledgerSlotBytes } from './ledger-slot.ts';
 
-test('what was published stays published when a publish fails, the buffer opens again, and the power is cut', async () => {
+test('what was published stays so when a publish fails, the buffer opens again, and the power is cut', async () => {
   for (let seed = 0; seed < 40; seed++) {
     const world = new SimWorld({ seed });
     const disk = new SimDisk(world);
     const open = async (): Promise<DiskBuffer> => {
       const { fileSystem, clock, random } = disk.start();
-      return await world.run(DiskBuffer.open({ path: '/data/buffer', fileSystem, clock, random, closeTimeoutMs: 0 }));
+      const options = { path: '/data/buffer', closeTimeoutMs: 0 };
+      return await world.run(DiskBuffer.open({ ...options, fileSystem, clock, random }));
     };
     const first = await open();
     const cursor = first.cursor('default');

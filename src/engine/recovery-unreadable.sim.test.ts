@@ -30,7 +30,7 @@ test('a ledger that can be read at the third try keeps its cursors', async () =>
   const { world, disk } = await killedWithOneRecord();
   const process = disk.start();
   const buffer = await open(world, process);
-  await world.run(buffer.cursor('late', { from: 'newest' }).read({ signal: AbortSignal.abort() }).catch(() => undefined));
+  buffer.cursor('late', { from: 'newest' });
   await world.advance(500);
   await world.run(buffer.close());
   disk.faults.inject({ fault: 'EIO', operation: 'read', path: '/ledger', times: 2 });
