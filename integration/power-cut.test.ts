@@ -47,7 +47,7 @@ function timesOf(lines: readonly string[]): readonly number[] {
 }
 
 /**
- * Everything accepted before this moment has to be durable: one interval before the cut, or before the sync that it hit.
+ * Everything accepted before this moment has to be durable: one interval before the cut, or before the sync it hit.
  * A record accepted just after a sync began waits for that one too before its own can begin, because one is under way
  * at a time; on a disk that takes longer than the interval for a sync, that is what counts.
  */
