@@ -54,8 +54,8 @@ export class Journal {
   readonly #keyOfSerial = new Map<number, string>();
   readonly #settled = new Map<string, Set<number>>();
   /**
-   * Whether the disk fails reads for longer than a cursor tries: then it counts as damaged what it cannot get, and goes
-   * on behind it.
+   * Whether the disk fails reads for longer than a cursor tries: then it counts what it cannot get as damaged, or as
+   * unconfirmed where recovery could not read it either, and goes on behind it.
    */
   excusesDamage = false;
   /** Whether the policy lets the buffer drop its oldest segment. */
@@ -157,7 +157,7 @@ export class Journal {
 
   /** The buffer counted the events [from, to) as lost for a cursor. */
   lost(watch: Watch, reason: LossReason, from: number, to: number): void {
-    const isDamage = reason === 'damaged' && this.excusesDamage;
+    const isDamage = this.excusesDamage && (reason === 'damaged' || reason === 'unconfirmed');
     // These disks lose only what was not synced: that is nobody's damage.
     if (reason !== 'unconfirmed' && !isDamage)
       throw new Broken(`cursor ${watch.name} lost ${from} to ${to}: ${reason}`);

@@ -147,7 +147,7 @@ async function lifeAfterCrash(operation: number): Promise<BufferLife> {
 }
 
 describe('every call of a recovery fails', () => {
-  const callsMax = 256;
+  const callsMax = 1_024;
   for (const [called, sickness] of Object.entries(sicknesses)) {
     const name = `on ${called}, after a crash`;
     test(name, async () => {
