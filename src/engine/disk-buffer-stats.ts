@@ -140,7 +140,7 @@ function backlogOf(core: Core, position: CursorPosition): Amount {
   return { events, bytes: events === 0 ? 0 : Math.max(0, core.log.payloadBytes - position.payloadBytes) };
 }
 
-/** A snapshot: the counters themselves go on counting. By hand, because `structuredClone` costs more than all the rest. */
+/** A snapshot: the counters go on counting. By hand, because `structuredClone` costs more than all the rest. */
 function copyOf({
   acknowledged,
   rejected,
