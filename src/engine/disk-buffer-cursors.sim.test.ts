@@ -82,3 +82,18 @@ describe('a buffer whose ledger cannot be written', () => {
     await refused;
   });
 });
+
+describe('a seal behind damaged records', () => {
+  test('is not held: a cursor that may hold one frame only reads on', async () => {
+    const { world, disk, buffer, process } = await openBuffer();
+    await fill(world, buffer, 30);
+    await world.run(buffer.close());
+    const path = '/data/buffer/0000000000000001.seg';
+    disk.flipBits(path, disk.bytesOf(path).length - 1_000); // The last record; behind it stands the seal.
+    const { fileSystem, clock, random } = process;
+    const options = { path: '/data/buffer', maxBytes: MiB, segmentBytes: 128 * KiB, maxUnsettledBytes: 1 };
+    const again = await world.run(DiskBuffer.open({ ...options, fileSystem, clock, random }));
+    await acknowledge(world, again, 29);
+    expect(again.stats().cursors[0]).toMatchObject({ nextId: 31, unsettledBytes: 0 });
+  });
+});

@@ -101,11 +101,14 @@ export class LogReader {
     for (;;) {
       const readableId = this.#context.readableId();
       if (this.#nextId >= readableId) return waitStep;
-      if (this.#pending !== undefined) return this.#handOut(this.#pending);
-      const tail = this.#hinted ? undefined : this.#context.log.find(this.#segment, this.#offset);
-      const step = tail === undefined ? this.#fromFile(readableId) : this.#fromTail(tail);
+      const step = this.#pending === undefined ? this.#further(readableId) : this.#handOut(this.#pending);
       if (step !== undefined) return step;
     }
+  }
+
+  #further(readableId: number): ReadStep | undefined {
+    const tail = this.#hinted ? undefined : this.#context.log.find(this.#segment, this.#offset);
+    return tail === undefined ? this.#fromFile(readableId) : this.#fromTail(tail);
   }
 
   /**
@@ -336,13 +339,14 @@ export class LogReader {
 
   // Handing out.
 
-  #handOut(copy: FrameCopy): ReadStep {
-    const { firstId, nextId } = copy.frame;
+  #handOut(copy: FrameCopy): ReadStep | undefined {
+    const { firstId, nextId, recordCount } = copy.frame;
     if (firstId > this.#nextId) {
       this.#pending = copy; // It may lie beyond what is readable: then only so much of the gap is certain (I10.2).
       return this.#gapTo(Math.min(firstId, this.#context.readableId()));
     }
     this.#pending = undefined;
+    if (recordCount === 0) return undefined; // A seal behind a gap: nobody could ever settle it.
     this.#nextId = nextId;
     return { kind: 'frame', copy };
   }

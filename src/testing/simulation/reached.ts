@@ -23,7 +23,6 @@ export const reachableMarks = [
   'reader.gap',
   'reader.hint_wrong',
   'reader.read_failed',
-  'reader.superseded',
   'reclaimer.dropped_oldest',
   'recovery.header_unreadable',
   'recovery.ids_skipped',

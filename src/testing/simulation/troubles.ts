@@ -89,7 +89,8 @@ export function flipBits(world: BufferWorld): void {
   const path = drawSegment(world);
   if (path === undefined) return;
   const byteLength = disk.bytesOf(path).length;
-  if (byteLength <= segmentHeaderBytes) return;
+  // Where nobody can tell the frames any more, nobody could say what the damage may take.
+  if (byteLength <= segmentHeaderBytes || framesOf(world, path).length === 0) return;
   for (let count = random.pick([1, 1, 3]); count > 0; count--) {
     const offset = random.between(segmentHeaderBytes, byteLength - 1);
     doubt(world, path, offset, offset + 1);
@@ -103,7 +104,8 @@ export function badSectors(world: BufferWorld): void {
   const path = drawSegment(world);
   if (path === undefined) return;
   const byteLength = disk.bytesOf(path).length;
-  if (byteLength <= segmentHeaderBytes) return;
+  // Where nobody can tell the frames any more, nobody could say what the damage may take.
+  if (byteLength <= segmentHeaderBytes || framesOf(world, path).length === 0) return;
   const from = random.between(segmentHeaderBytes, byteLength - 1);
   // Blocks are given up as a whole.
   doubt(world, path, from - (from % 4096) - 512, from + 8192);
