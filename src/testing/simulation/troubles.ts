@@ -121,9 +121,10 @@ export function damageHeader(world: BufferWorld): void {
   if (path === undefined || disk.bytesOf(path).length < segmentHeaderBytes) return;
   const copies = random.pick([[0], [2048], [0, 2048]]);
   // The other copy may be bad already, or go bad later: then the epoch is told by the neighbours.
-  for (const { from, to } of framesOf(world, path)) {
-    for (const record of world.model.records) if (record.id >= from && record.id < to) record.rekeyed = true;
-  }
+  // From first to last: frames in between may be damaged, and come back when rot is lifted.
+  const frames = framesOf(world, path);
+  const [from, to] = [frames[0]?.from ?? 0, frames.at(-1)?.to ?? 0];
+  for (const record of world.model.records) if (record.id >= from && record.id < to) record.rekeyed = true;
   for (const copy of copies) disk.flipBits(path, copy + random.int(68), 1 << random.int(8));
 }
 
