@@ -152,7 +152,7 @@ describe('every call of a recovery fails', () => {
     const name = `on ${called}, after a crash`;
     test(name, async () => {
       const only = onlyCase();
-      const crashes = byScale({ sample: 2, full: 4 });
+      const crashes = byScale({ sample: 2, full: 12 });
       const chosen = byScale({ sample: 4, full: Number.POSITIVE_INFINITY });
       const points = casesOf({ count: 150, sample: crashes, seed, only: only && Math.floor(only / callsMax) });
       for (const point of points) {
