@@ -4,7 +4,7 @@
 // Each break is a textual change that must match exactly once, applied to a copy of the tree; then the tests that are
 // meant to notice run there. A break that no test notices is a failure of this program. Arguments choose breaks by
 // name.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -55,14 +55,14 @@ const breaks: readonly Break[] = [
     file: 'disk-buffer-core.ts',
     from: 'clean: this.#clean,',
     to: 'clean: true,',
-    tests: [...sweeps, 'disk-buffer'],
+    tests: sweeps,
   },
   {
     name: 'epoch-not-durable',
     file: 'disk-buffer.ts',
     from: 'while (missing > 0 && (await publisher.attempt())) missing -= 1;',
     to: 'missing = 0;\n    publisher.changed();',
-    tests: [...sweeps, 'disk-buffer'],
+    tests: sweeps,
   },
   {
     name: 'scanned-bytes-trusted',
@@ -76,25 +76,36 @@ const breaks: readonly Break[] = [
     file: 'disk-buffer-reclaimer.ts',
     from: 'if (Math.min(...slots, now) < endId) {',
     to: 'if (Math.min(Math.max(...slots), now) < endId) {',
-    tests: ['disk-buffer', ...sweeps],
+    tests: ['disk-buffer-reclaimer', ...sweeps],
   },
   {
     name: 'skipped-frame-counted-twice',
     file: 'ordered-finalizer-accounts.ts',
     from: 'add(this.#settled[run.settlement], to - from,',
     to: "add(this.#settled[run.settlement], (run.settlement === 'damaged' ? 2 : 1) * (to - from),",
-    tests: ['ordered-finalizer', 'disk-buffer'],
+    tests: ['ordered-finalizer', ...sweeps],
   },
 ];
 
 const root = dirname(import.meta.dirname);
-const copied = ['src', 'test', 'docs', 'package.json', 'tsconfig.json', 'vitest.config.ts', 'scripts', 'integration'];
+const copied = [
+  'src',
+  'test',
+  'docs',
+  '.gitignore',
+  'package.json',
+  'tsconfig.json',
+  'vitest.config.ts',
+  'scripts',
+  'integration',
+];
 
 function copyTree(): string {
   const copy = mkdtempSync(join(tmpdir(), 'spillway-breaks-'));
   for (const entry of copied) cpSync(join(root, entry), join(copy, entry), { recursive: true });
   mkdirSync(join(copy, 'examples'));
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  execFileSync('git', ['init', '--quiet'], { cwd: copy }); // Tests draw their seeds from the files that git lists.
   return copy;
 }
 
@@ -114,8 +125,9 @@ async function runTests(copy: string, tests: readonly string[]): Promise<string 
   for (const test of tests) {
     const { code, output } = await runVitest(copy, `src/engine/${test}`);
     if (code === 0) continue;
-    const failed = output.match(/FAIL +(.+)/)?.[1] ?? output.match(/Error: .+/)?.[0];
-    return failed ?? `${test}: the run itself failed`;
+    const failed = output.match(/FAIL +(.+ > .+)/)?.[1];
+    if (failed !== undefined) return failed;
+    throw new Error(`${test}: the run failed without a failing test\n${output.slice(-2000)}`);
   }
   return undefined;
 }
@@ -140,6 +152,8 @@ const wanted = process.argv.slice(2);
 const copy = copyTree();
 let unnoticed = 0;
 try {
+  const healthy = await runTests(copy, [...new Set(breaks.flatMap(({ tests }) => tests))]);
+  if (healthy !== undefined) throw new Error(`unbroken, the copy fails already: ${healthy}`);
   for (const broken of breaks) {
     if (wanted.length > 0 && !wanted.includes(broken.name)) continue;
     const mend = apply(copy, broken);
