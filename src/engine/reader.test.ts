@@ -449,3 +449,20 @@ describe('frames that a later segment replaces', () => {
     expect(await texts(rig, buffer)).toEqual(all);
   });
 });
+
+describe('a file that cannot be opened for a while', () => {
+  it('is asked again as long as somebody reads: nothing of it is given up', async () => {
+    const rig = await BufferRig.threeSegments();
+    const lift = rig.disk.faults.inject({ fault: 'EIO', operation: 'open', path: segmentName(2) });
+    const buffer = await rig.open();
+    const cursor = buffer.cursor('default');
+    const first = await rig.read(cursor);
+    expect(textsOf(first)).toEqual(['1', '2', '3']);
+    first.ack();
+    for (let attempt = 0; attempt < 8; attempt++) await expect(rig.read(cursor)).rejects.toThrow('EIO');
+    lift();
+    const seen = await rig.readTo(cursor, 10);
+    expect(seen.map(({ text }) => text)).toEqual(['4', '5', '6', '7', '8', '9']);
+    await rig.close(buffer);
+  });
+});

@@ -26,7 +26,7 @@ import { frameAlignment, readOwnFrame } from './frame.ts';
 import type { LogBuffer } from './log-buffer.ts';
 import type { TailWindow } from './log-buffer-slots.ts';
 import { copyFrame, endIdOf, type FrameCopy, type OpenFile, walkOf } from './reader-file.ts';
-import { letGo, newerFormat, type Segment, type SegmentCatalog } from './segment-catalog.ts';
+import { isUnopened, letGo, newerFormat, type Segment, type SegmentCatalog } from './segment-catalog.ts';
 import { segmentHeaderBytes } from './segment-header.ts';
 import type { Quarantine } from './segment-quarantine.ts';
 import type { WalkStep } from './segment-walk.ts';
@@ -34,6 +34,7 @@ import type { WalkStep } from './segment-walk.ts';
 /** Tries before blocks that cannot be read count as damage, and the wait before the second of them. */
 const readTriesMax = 3;
 const retryMsFirst = 100;
+const retryMsMax = 10_000;
 
 export type ReadStep =
   | { readonly kind: 'frame'; readonly copy: FrameCopy }
@@ -128,9 +129,10 @@ export class LogReader {
     } catch (cause) {
       if (!isStorageError(cause, 'io') && !isStorageError(cause, 'missing')) throw cause;
       this.#tries += 1;
-      this.#retryAt = this.#context.clock.monotonic() + retryMsFirst * 2 ** (this.#tries - 1);
+      const delayMs = Math.min(retryMsFirst * 2 ** (this.#tries - 1), retryMsMax);
+      this.#retryAt = this.#context.clock.monotonic() + delayMs;
       mark('reader.read_failed');
-      if (this.#tries >= readTriesMax) await this.#giveUpOnBlocks();
+      if (this.#tries >= readTriesMax && !isUnopened(cause)) await this.#giveUpOnBlocks();
       throw cause;
     }
   }

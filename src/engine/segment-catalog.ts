@@ -160,11 +160,17 @@ export class SegmentCatalog {
     await segment.describing;
   }
 
-  /** What cannot be read or opened stays so: frames that can be read are found, else the segment counts as empty. */
+  /** Blocks that cannot be read stay so, and a file that is gone: frames that are left are found, else it is empty. */
   async giveUp(segment: Segment): Promise<void> {
-    const isDescribed = segment.header !== undefined; // Then it is the file that cannot be opened any more.
-    if (!isDescribed) await this.#describe(segment, 'damage').catch(() => undefined);
-    if (isDescribed || segment.state === 'unread') segment.state = 'empty';
+    if (segment.header !== undefined) {
+      segment.state = 'empty'; // Described, and gone since.
+      return;
+    }
+    try {
+      await this.#describe(segment, 'damage');
+    } catch (cause) {
+      if (!isUnopened(cause)) segment.state = 'empty';
+    }
   }
 
   async #describe(segment: Segment, unreadable: UnreadableMode = 'reject'): Promise<void> {
@@ -259,6 +265,14 @@ export class SegmentCatalog {
     }
     return low;
   }
+}
+
+/**
+ * Whether a file was there and could not even be opened. That says nothing about its blocks: a path that fails over, or a
+ * device that is reset, comes back, and nothing may be given up for it.
+ */
+export function isUnopened(cause: unknown): boolean {
+  return isStorageError(cause, 'io') && cause.operation === 'open';
 }
 
 /** The error for whoever wants to read a segment of a newer format. */
