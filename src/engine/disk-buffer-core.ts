@@ -121,6 +121,7 @@ export class Core {
     this.publisher = this.#createPublisher();
     this.reclaimer = new Reclaimer({
       fileSystem,
+      directory,
       clock,
       events,
       catalog,

@@ -69,6 +69,20 @@ describe('freeing', () => {
     expect((await rig.readTo(late, 6)).map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
   });
 
+  it('makes one removal durable before the next: a power cut never leaves a hole in the log', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open();
+    await fill(rig, buffer, 12);
+    let most = 0;
+    buffer.events.on('segment_freed', () => {
+      most = Math.max(most, rig.disk.undecided().names.length);
+    });
+    await rig.readTo(buffer.cursor('default'), 13);
+    await rig.world.advance(2_000);
+    expect(rig.segments()).toHaveLength(1);
+    expect(most).toBe(1);
+  });
+
   it('waits for two publishes, one in each slot', async () => {
     const rig = new BufferRig();
     const buffer = await rig.open();

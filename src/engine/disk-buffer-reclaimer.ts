@@ -6,6 +6,8 @@
 // I13.2  the segment being filled is never freed, nor one under repair, nor one that only a newer program can judge,
 //        nor a stranger
 // I13.3  freeing needs no space
+// I13.4  a power cut undoes the last removal at most: it never brings a segment back and leaves out one behind it, whose
+//        records, long acknowledged, would then look lost
 //
 // Next: disk-buffer-core.ts.
 
@@ -30,6 +32,7 @@ const againMs = 1_000;
 
 export class Reclaimer {
   readonly #fileSystem: FileSystem;
+  readonly #directory: string;
   readonly #clock: Clock;
   readonly #events: EventHub;
   readonly #catalog: SegmentCatalog;
@@ -47,9 +50,12 @@ export class Reclaimer {
   #dropAgain: Timer | undefined;
   #freeLater: Timer | undefined;
   #stopped = false;
+  /** Whether a removal may not be durable; a process before this one may have left one. */
+  #removalUnsynced = true;
 
   constructor(options: {
     readonly fileSystem: FileSystem;
+    readonly directory: string;
     readonly clock: Clock;
     readonly events: EventHub;
     readonly catalog: SegmentCatalog;
@@ -64,6 +70,7 @@ export class Reclaimer {
     readonly freed: () => void;
   }) {
     this.#fileSystem = options.fileSystem;
+    this.#directory = options.directory;
     this.#clock = options.clock;
     this.#events = options.events;
     this.#catalog = options.catalog;
@@ -171,19 +178,28 @@ export class Reclaimer {
     segment.leaving = true; // At once: a cursor that is added while the file goes must not begin in it.
     await this.#committer.betweenSyncs(); // Removing a large file beside a sync makes the sync wait for it.
     try {
-      await this.#fileSystem.remove(segment.path);
-    } catch (cause) {
-      if (!isStorageError(cause, 'missing')) {
-        mark('reclaimer.remove_failed');
-        segment.leaving = false;
-        this.#checkLater();
-        return false;
-      }
+      await this.#remove(segment);
+    } catch {
+      mark('reclaimer.remove_failed');
+      segment.leaving = false;
+      this.#checkLater();
+      return false;
     }
     this.#catalog.remove(segment);
     this.#events.emit('segment_freed', { segment: segment.number, byteLength: segment.byteLength });
     this.#freed();
     return true;
+  }
+
+  /** I13.4: the removal before this one is durable first. */
+  async #remove(segment: Segment): Promise<void> {
+    if (this.#removalUnsynced) await this.#fileSystem.syncDirectory(this.#directory);
+    this.#removalUnsynced = true;
+    try {
+      await this.#fileSystem.remove(segment.path);
+    } catch (cause) {
+      if (!isStorageError(cause, 'missing')) throw cause;
+    }
   }
 
   /** Resolves with whether there was room to be had. */
