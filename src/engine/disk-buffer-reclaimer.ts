@@ -6,8 +6,8 @@
 // I13.2  the segment being filled is never freed, nor one under repair, nor one that only a newer program can judge,
 //        nor a stranger
 // I13.3  freeing needs no space
-// I13.4  a power cut undoes the last removal at most: it never brings a segment back and leaves out one behind it, whose
-//        records, long acknowledged, would then look lost
+// I13.4  a power cut undoes the last removal at most: it never brings a segment back and leaves out one behind it,
+//        whose records, long acknowledged, would then look lost
 //
 // Next: disk-buffer-core.ts.
 

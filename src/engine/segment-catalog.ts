@@ -268,8 +268,8 @@ export class SegmentCatalog {
 }
 
 /**
- * Whether a file was there and could not even be opened. That says nothing about its blocks: a path that fails over, or a
- * device that is reset, comes back, and nothing may be given up for it.
+ * Whether a file was there and could not even be opened. That says nothing about its blocks: a path that fails over,
+ * or a device that is reset, comes back, and nothing may be given up for it.
  */
 export function isUnopened(cause: unknown): boolean {
   return isStorageError(cause, 'io') && cause.operation === 'open';
