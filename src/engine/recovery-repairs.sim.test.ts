@@ -18,3 +18,20 @@ it('makes durable again what a failed sync left in the cache: the frames, and th
   expect(rig.disk.wouldSurvive(path, 0, 4096)).toBe(true);
   await rig.close(second);
 });
+
+it('completes a file whose last frame is whole but for its padding: the next start is clean', async () => {
+  const rig = new BufferRig();
+  const first = await rig.open();
+  await rig.append(first, 'needs padding'); // 12 + 16 bytes of body: four zeros follow.
+  rig.kill();
+  const whole = rig.bytes(segmentName(1));
+  rig.plant(segmentName(1), whole.slice(0, whole.length - 2));
+  const second = await rig.open();
+  await rig.until(() => second.stats().state === 'open');
+  expect(rig.bytes(segmentName(1))).toEqual(whole);
+  await rig.close(second);
+  const third = await rig.open();
+  expect(third.opening.clean).toBe(true);
+  expect((await rig.readTo(third.cursor('default'), 2)).map(({ text }) => text)).toEqual(['needs padding']);
+  await rig.close(third);
+});

@@ -114,7 +114,8 @@ export class Repairs {
     if (end <= from && !cut) return;
     const file = await this.#fileSystem.open(segment.path, 'read_write');
     this.#rewritten.push({ path: segment.path, file });
-    if (cut) {
+    // Shorter: the last frame is whole but for the zeros behind it, which this puts back.
+    if (cut || segment.byteLength < end) {
       await file.truncate(end);
       segment.byteLength = end;
     }
