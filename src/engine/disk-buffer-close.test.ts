@@ -196,6 +196,19 @@ describe('close in the middle of something', () => {
 });
 
 describe('close({ drain: true })', () => {
+  it('is ended by a second close that does not drain', async () => {
+    const rig = new BufferRig();
+    const buffer = await rig.open();
+    await rig.append(buffer, 'nobody reads this');
+    const draining = buffer.close({ drain: true });
+    expect(await rig.within(60_000, draining)).toBe('pending');
+    await rig.close(buffer);
+    expect(await rig.within(0, draining)).toBe('resolved');
+    const again = await rig.open();
+    expect(again.stats().backlog.events).toBe(1);
+    await rig.close(again);
+  });
+
   it('delivers until every cursor is at the end', async () => {
     const { rig, buffer, cursor } = await opened('a', 'b');
     const closed = buffer.close({ drain: true });

@@ -49,6 +49,8 @@ export class DiskBuffer implements AsyncDisposable {
   #opening: OpeningReport | undefined;
   #life: Life = { kind: 'open' };
   #progressed: (() => void) | undefined;
+  /** Whether `close` may go on delivering: until somebody closes without `drain`. */
+  #drains = true;
   /** The last run's leavings are being confirmed and appends are allowed; undefined before that. */
   #confirming: Promise<void> | undefined;
 
@@ -191,9 +193,11 @@ export class DiskBuffer implements AsyncDisposable {
    * Ends the buffer: refuses appends, hands out nothing more, waits `closeTimeoutMs` for open deliveries, makes
    * everything appended durable, publishes a clean end and gives the directory back. With `drain` it first goes on
    * delivering until every cursor is at the end. Everything is given back even when it rejects, which it does with
-   * the cause if something appended could not be made durable.
+   * the cause if something appended could not be made durable. A second `close`, without `drain`, ends the draining.
    */
   close({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> {
+    if (!drain) this.#drains = false;
+    this.#progressed?.();
     if (this.#life.kind !== 'open') return this.#life.done;
     const done = this.#close(drain);
     this.#life = { kind: 'closing', done };
@@ -275,7 +279,7 @@ export class DiskBuffer implements AsyncDisposable {
     // A buffer that never became writable confirms nothing any more: what can be read already is all there is.
     const confirms = this.#confirming !== undefined;
     if (confirms) await core.committer.reachDurable(core.log.nextId)?.catch(() => undefined);
-    for (;;) {
+    while (this.#drains) {
       const isWriting = confirms && core.committer.state.kind !== 'failed';
       const endId = isWriting ? core.log.nextId : core.committer.readableId;
       if (core.cursors.slowest.nextId >= endId) return;
