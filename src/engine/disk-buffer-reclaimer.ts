@@ -205,7 +205,7 @@ export class Reclaimer {
   /** Resolves with whether there was room to be had. */
   async #dropOldest(): Promise<boolean> {
     const oldest = await this.#oldestToDrop();
-    if (oldest === undefined) return false;
+    if (oldest === undefined || this.#stopped) return false; // Stopped: nothing is dropped that no ledger would say.
     const { segment, endId } = oldest;
     const lagging = this.#cursors.all.filter((cursor) => cursor.nextId < endId);
     this.#moving = lagging.length === 0 ? undefined : this.#moveBehind(segment, endId, lagging);
