@@ -6,7 +6,7 @@ import type { NameChange } from './sim-names.ts';
 import { sectorBytes } from './sparse-bytes.ts';
 
 /**
- * What the disk may be relied on for; design.md and docs/guarantees.md have the full sentences. Each switched off makes
+ * What the disk may be relied on for; docs/guarantees.md has the full sentences. Each switched off makes
  * the disk worse than the promises of a buffer allow for, which is how tests see that they would notice.
  */
 export type Assumptions = {
