@@ -2,11 +2,14 @@
 
 export { InvariantViolation } from './base/assert.ts';
 export {
+  ConfigError,
+  type ConfigIssue,
   DamageError,
   type ErrorCode,
   errorCodes,
   FormatError,
   isStorageError,
+  PluginError,
   SpillwayError,
   StorageError,
   type StorageErrorKind,

@@ -29,6 +29,12 @@ export const errorCodes = {
   SPILLWAY_DAMAGE_LEDGER: 'a ledger slot is not what was written there',
   SPILLWAY_FORMAT_VERSION: 'a file was written by a newer format version',
   SPILLWAY_FORMAT_FEATURE: 'a file uses a feature that this build does not know',
+  SPILLWAY_CONFIG_UNREADABLE: 'the config file cannot be read',
+  SPILLWAY_CONFIG_INVALID: 'the config has errors; all of them are listed',
+  SPILLWAY_CONFIG_OWNER: 'the place that a sink writes to belongs to another buffer or cursor',
+  SPILLWAY_PLUGIN_MISSING: 'no plugin is installed for this type',
+  SPILLWAY_PLUGIN_INCOMPATIBLE: 'a package is no plugin, or one for another version of the contracts',
+  SPILLWAY_PLUGIN_FAILED: 'a plugin threw, or broke its contract',
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
@@ -140,6 +146,50 @@ export class FormatError extends SpillwayError<CodeOf<'FORMAT'>> {
   }) {
     super({ code: fields.code, message: fields.message, cause: fields.cause });
     this.path = fields.path;
+  }
+}
+
+/** One thing that is wrong with a config, and where. */
+export interface ConfigIssue {
+  readonly file: string;
+  /** From 1. Undefined where the issue has no place in the text. */
+  readonly line: number | undefined;
+  readonly column: number | undefined;
+  /** The keys that lead there: `sinks.archive.buffer.max_size`. */
+  readonly path: string;
+  /** What was expected and what was found, and a suggestion. Never a secret. */
+  readonly message: string;
+}
+
+/** The config is wrong. The operator acts. Holds all issues at once. */
+export class ConfigError extends SpillwayError<CodeOf<'CONFIG'>> {
+  override readonly name = 'ConfigError';
+  readonly issues: readonly ConfigIssue[];
+
+  constructor(fields: {
+    readonly code: CodeOf<'CONFIG'>;
+    readonly message: string;
+    readonly issues?: readonly ConfigIssue[];
+    readonly cause?: unknown;
+  }) {
+    super({ code: fields.code, message: fields.message, cause: fields.cause });
+    this.issues = fields.issues ?? [];
+  }
+}
+
+/** A plugin is missing, incompatible, or broke its contract. Its owner acts. */
+export class PluginError extends SpillwayError<CodeOf<'PLUGIN'>> {
+  override readonly name = 'PluginError';
+  readonly plugin: string;
+
+  constructor(fields: {
+    readonly code: CodeOf<'PLUGIN'>;
+    readonly plugin: string;
+    readonly message: string;
+    readonly cause?: unknown;
+  }) {
+    super({ code: fields.code, message: fields.message, cause: fields.cause });
+    this.plugin = fields.plugin;
   }
 }
 

@@ -1,0 +1,7 @@
+// Everything that is there without a plugin.
+
+import type { BufferDefinition, SinkDefinition, SourceDefinition } from './contract/definition.ts';
+
+export const builtinSources: readonly SourceDefinition[] = [];
+export const builtinBuffers: readonly BufferDefinition[] = [];
+export const builtinSinks: readonly SinkDefinition[] = [];
