@@ -39,6 +39,8 @@ export interface BufferStats {
   readonly epoch: number;
   readonly durability: Durability;
   readonly whenFull: WhenFull;
+  /** A record with its header may not be larger, ever, in bytes. */
+  readonly maxRecordBytes: number;
   /** What lies between the slowest cursor and the end of the log. */
   readonly backlog: Amount;
   /** Over the buffer's lifetime, kept in the ledger. Bytes are payload bytes. */
@@ -77,6 +79,7 @@ export function statsOf(core: Core, state: BufferStats['state']): BufferStats {
     epoch: core.epoch,
     durability: limits.durability,
     whenFull: limits.whenFull,
+    maxRecordBytes: limits.maxRecordBytes,
     backlog: backlogOf(core, core.cursors.slowest.position),
     totals: core.accounts.totals({ events: log.nextId - 1, bytes: log.payloadBytes }),
     disk: {

@@ -7,3 +7,9 @@ export interface Random {
    */
   bytes(count: number): Uint8Array;
 }
+
+/** A number from 0 up to, but not including, 1: for jitter and samples. */
+export function randomFraction(random: Random): number {
+  const [a = 0, b = 0, c = 0, d = 0] = random.bytes(4);
+  return (a * 2 ** 24 + b * 2 ** 16 + c * 2 ** 8 + d) / 2 ** 32;
+}

@@ -31,6 +31,8 @@ export interface PipelineBufferStats {
   readonly failure: unknown;
   /** Names the buffer in keys; a buffer that forgets has a new one at each open. */
   readonly uuid: string;
+  /** The largest record it can ever take, in bytes; undefined where there is no such limit. */
+  readonly maxRecordBytes?: number | undefined;
   /** What lies between the slowest cursor and the end. */
   readonly backlog: { readonly events: number; readonly bytes: number };
   /** Bytes that count against the limit, and the limit. */
