@@ -6,6 +6,20 @@ export {
   fileSystemCases,
 } from './conformance/file-system-conformance.ts';
 export {
+  type Emission,
+  type EmitAnswer,
+  type LogLine,
+  MemoryLog,
+  realWorld,
+  type SimulatedWorld,
+  simulatedWorld,
+  type TestSinkContext,
+  type TestSourceContext,
+  testOriginUuid,
+  testSinkContext,
+  testSourceContext,
+} from './pipeline-contexts.ts';
+export {
   type MonitoredBuffer,
   PromiseBroken,
   PromiseMonitor,
