@@ -64,7 +64,8 @@ export async function inspect(
   const openMs = performance.now() - startedMs;
   let records = 0;
   try {
-    for (const name of options.cursors ?? ['default']) {
+    for (const given of options.cursors ?? ['default']) {
+      const name = typeof given === 'string' ? given : given.name;
       const { reading, deliveries } = await readToEnd(buffer, name);
       promises.check(reading);
       records += reading.records.length;

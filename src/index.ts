@@ -20,7 +20,7 @@ export type { OpeningReport } from './engine/disk-buffer-opening.ts';
 export type { BufferStats, CursorStats } from './engine/disk-buffer-stats.ts';
 export type { BufferEvents, EventSource, LogPosition, LossReason } from './engine/events.ts';
 export type { Amount, LedgerTotals, RemovalReason } from './engine/ledger-slot.ts';
-export type { DiskBufferOptions, Durability, WhenFull } from './engine/limits.ts';
+export type { DiskBufferOptions, Durability, RequiredCursor, WhenFull } from './engine/limits.ts';
 export { OrderedFinalizer, type ReleasedRun, type Settlement } from './engine/ordered-finalizer.ts';
 export type { Counter, SettlementCounters } from './engine/ordered-finalizer-accounts.ts';
 export type { Cursor, ReadOptions } from './engine/ordered-finalizer-cursor.ts';

@@ -265,9 +265,12 @@ export class Core {
   #startingPositions(recovered: Recovered): readonly LedgerCursor[] {
     const known = recovered.cursors;
     const names = new Set(known.map((cursor) => cursor.name));
-    const added = this.limits.cursors.filter((name) => !names.has(name));
-    const payloadBytes = settledBytesOf(recovered.ledger?.totals);
-    return [...known, ...added.map((name) => ({ ...recovered.oldest, name, payloadBytes }))];
+    const added = this.limits.cursors.filter(({ name }) => !names.has(name));
+    const oldest = { ...recovered.oldest, payloadBytes: settledBytesOf(recovered.ledger?.totals) };
+    // Without a ledger nobody knows who is new: whoever asks for the newest may be one who had not seen the oldest.
+    // What the scan found is not durable yet; until it is, the ledger places a cursor before it: repeats, no loss.
+    const newest = recovered.ledger === undefined ? oldest : recovered.end;
+    return [...known, ...added.map(({ name, from }) => ({ ...(from === 'newest' ? newest : oldest), name }))];
   }
 
   #nextSegment(firstId: number): SegmentHeader {

@@ -1,7 +1,7 @@
 // Several cursors on one buffer: where they begin, what they hold back, and what survives of them.
 
 import { describe, expect, it } from 'vitest';
-import { BufferRig, bytesOf, MiB, segmentName } from '../../test/buffer-rig.ts';
+import { BufferRig, bytesOf, MiB, segmentName, textsOf } from '../../test/buffer-rig.ts';
 import type { DiskBuffer } from './disk-buffer.ts';
 
 const refused = expect.objectContaining({ code: 'SPILLWAY_USAGE_CURSOR' });
@@ -54,6 +54,46 @@ describe('where a cursor begins', () => {
     expect(positions(buffer)).toEqual({ default: 1, second: 1 });
     const second = buffer.stats().cursors.find(({ name }) => name === 'second');
     expect(second?.required).toBe(false); // Known, and holding back what it has not seen, until it is removed.
+  });
+
+  it('required, newest: behind everything that was there, durable before open resolves', async () => {
+    const rig = new BufferRig();
+    const cursors = ['default', { name: 'late', from: 'newest' }] as const;
+    const first = await rig.open();
+    await rig.append(first, 'a', 'b');
+    await rig.close(first);
+    await rig.open({ cursors });
+    rig.crash('none');
+    const second = await rig.open({ cursors });
+    expect(positions(second)).toEqual({ default: 1, late: 3 });
+    await rig.append(second, 'c');
+    expect(textsOf(await rig.read(second.cursor('late')))).toEqual(['c']);
+    await rig.close(second);
+    // Known now: it stays where it was.
+    expect(positions(await rig.open({ cursors }))).toEqual({ default: 1, late: 3 });
+  });
+
+  it('required, newest, after a crash: behind what the scan found, and never behind what it did not', async () => {
+    const rig = new BufferRig();
+    const cursors = ['default', { name: 'late', from: 'newest' }] as const;
+    const first = await rig.open({ durability: 'os', publishIntervalMs: 60_000 });
+    await rig.append(first, 'a', 'b');
+    rig.kill();
+    const second = await rig.open({ cursors });
+    expect(positions(second)).toEqual({ default: 1, late: 3 });
+    await rig.append(second, 'c');
+    second.recount();
+    expect(textsOf(await rig.read(second.cursor('late')))).toEqual(['c']);
+  });
+
+  it('required, newest, and both slots of the ledger lost: at the oldest record', async () => {
+    const rig = new BufferRig();
+    const first = await rig.open();
+    await rig.append(first, 'a', 'b');
+    await rig.close(first);
+    rig.plant('ledger', new Uint8Array(0));
+    const buffer = await rig.open({ cursors: [{ name: 'late', from: 'newest' }] });
+    expect(positions(buffer)).toEqual({ late: 1 });
   });
 
   it('newest: behind everything appended so far, also what is not written yet', async () => {

@@ -46,7 +46,7 @@ export class CursorSet implements CursorHost {
     this.maxUnsettledBytes = options.limits.maxUnsettledBytes;
     this.#context = options.context;
     this.#accounts = options.accounts;
-    this.#required = new Set(options.limits.cursors);
+    this.#required = new Set(options.limits.cursors.map(({ name }) => name));
     this.#unconfirmed = options.unconfirmed;
     this.#watch = options.watch;
     this.#moved = options.moved;

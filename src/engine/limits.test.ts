@@ -26,7 +26,7 @@ test('the defaults are those of the design', () => {
     maxBytes: 256 * MiB,
     durability: 'sync',
     whenFull: 'block',
-    cursors: ['default'],
+    cursors: [{ name: 'default', from: 'oldest' }],
     segmentBytes: 16 * MiB,
     frameBytesMax: 64 * KiB,
     publishIntervalMs: 100,
@@ -96,9 +96,10 @@ describe('cursors', () => {
   const names = (count: number): string[] => Array.from({ length: count }, (_, place) => `c${place}`);
 
   test('are 1 to 32 different names', () => {
-    expect(resolve({ cursors: names(1) }).cursors).toEqual(['c0']);
+    expect(resolve({ cursors: names(1) }).cursors).toEqual([{ name: 'c0', from: 'oldest' }]);
     expect(resolve({ cursors: names(32) }).cursors).toHaveLength(32);
-    for (const cursors of [[], names(33), ['a', 'a'], 'default', [1], ['']]) {
+    const twice = ['a', { name: 'a', from: 'newest' }];
+    for (const cursors of [[], names(33), ['a', 'a'], twice, 'default', [1], [''], [null], [{ from: 'oldest' }]]) {
       expect(refusal({ cursors }).code).toBe('SPILLWAY_USAGE_CURSOR');
     }
   });
@@ -107,7 +108,14 @@ describe('cursors', () => {
     const cursors = ['a'];
     const limits = resolve({ cursors });
     cursors.push('b');
-    expect(limits.cursors).toEqual(['a']);
+    expect(limits.cursors).toEqual([{ name: 'a', from: 'oldest' }]);
+  });
+
+  test('may say where they begin, and only oldest or newest', () => {
+    const cursors = ['a', { name: 'b', from: 'newest' }] as const;
+    expect(resolve({ cursors }).cursors).toEqual([{ name: 'a', from: 'oldest' }, cursors[1]]);
+    expect(refusal({ cursors: [{ name: 'a', from: 'middle' }] }).code).toBe('SPILLWAY_USAGE_OPTION');
+    expect(refusal({ cursors: [{ name: 'a' }] }).message).toContain('cursors[].from');
   });
 
   test.each(['a', 'A.z_0-9', 'x'.repeat(64), '..'])('may be called %s', (name) => {

@@ -23,6 +23,13 @@ export type Durability = 'memory' | 'os' | 'interval' | 'sync';
 /** What `append` does while the buffer has reached `maxBytes` or the disk is full. */
 export type WhenFull = 'block' | 'drop_newest' | 'drop_oldest' | 'reject';
 
+/** A cursor that nothing is freed before. `from`: where it begins if the buffer does not know it yet. */
+export interface RequiredCursor {
+  readonly name: string;
+  /** `oldest`: at the oldest record still there. `newest`: behind everything that was there when `open` was called. */
+  readonly from: 'oldest' | 'newest';
+}
+
 export interface DiskBufferOptions {
   /** Directory of this buffer, and of nothing else. Created with mode 0700 if missing, and its parents too. */
   readonly path: string;
@@ -32,8 +39,11 @@ export interface DiskBufferOptions {
   readonly durability?: Durability;
   /** Default `block`. */
   readonly whenFull?: WhenFull;
-  /** Names of the required cursors: nothing is freed before each of them has passed it. Default `['default']`. */
-  readonly cursors?: readonly string[];
+  /**
+   * The required cursors: nothing is freed before each of them has passed it. A name alone begins at the oldest record.
+   * Default `['default']`.
+   */
+  readonly cursors?: readonly (string | RequiredCursor)[];
   /** Bytes of one segment file, 128 KiB .. maxBytes/4. Default maxBytes/16 within 128 KiB .. 64 MiB. */
   readonly segmentBytes?: number;
   /** A frame is closed before its body passes this many bytes; 4 KiB .. slot size - 64. Default 64 KiB. */
@@ -66,7 +76,7 @@ export interface Limits {
   readonly maxBytes: number;
   readonly durability: Durability;
   readonly whenFull: WhenFull;
-  readonly cursors: readonly string[];
+  readonly cursors: readonly RequiredCursor[];
   readonly segmentBytes: number;
   readonly frameBytesMax: number;
   readonly publishIntervalMs: number;
@@ -127,7 +137,7 @@ export function resolveLimits(options: DiskBufferOptions): Limits {
     maxBytes,
     durability,
     whenFull: oneOf('whenFull', options.whenFull ?? 'block', ['block', 'drop_newest', 'drop_oldest', 'reject']),
-    cursors: cursorNamesOf(options.cursors ?? ['default']),
+    cursors: requiredCursorsOf(options.cursors ?? ['default']),
     segmentBytes,
     frameBytesMax: alignDown(
       whole('frameBytesMax', options.frameBytesMax ?? frameBytesDefault, 4 * KiB, slotBytes - 64),
@@ -166,15 +176,22 @@ function segmentBytesOf(options: DiskBufferOptions, maxBytes: number): number {
   return alignDown(whole('segmentBytes', chosen, segmentBytesMin, largest), 4096);
 }
 
-function cursorNamesOf(names: readonly string[]): readonly string[] {
-  if (!Array.isArray(names) || names.length === 0 || names.length > 32 || new Set(names).size !== names.length) {
+function requiredCursorsOf(given: readonly (string | RequiredCursor)[]): readonly RequiredCursor[] {
+  const cursors = Array.isArray(given) ? given.map(requiredCursorOf) : [];
+  const names = new Set(cursors.map(({ name }) => name));
+  if (cursors.length === 0 || cursors.length > 32 || names.size !== cursors.length) {
     throw new UsageError({
       code: 'SPILLWAY_USAGE_CURSOR',
-      message: `Cannot open a buffer with the cursors ${JSON.stringify(names)}: expected 1 to 32 different names`,
+      message: `Cannot open a buffer with the cursors ${JSON.stringify(given)}: expected 1 to 32 different names`,
     });
   }
-  for (const name of names) checkCursorName(name);
-  return [...names];
+  for (const { name } of cursors) checkCursorName(name);
+  return cursors;
+}
+
+function requiredCursorOf(given: string | RequiredCursor): RequiredCursor {
+  if (typeof given !== 'object' || given === null) return { name: given, from: 'oldest' };
+  return { name: given.name, from: oneOf('cursors[].from', given.from, ['oldest', 'newest']) };
 }
 
 function whole(name: string, value: number, smallest: number, largest: number): number {

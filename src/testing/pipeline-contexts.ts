@@ -1,5 +1,5 @@
-// What a source or a sink is given by its pipeline, for tests: a world, a log that is kept in memory, and the other side
-// of `emit`.
+// What a source or a sink is given by its pipeline, for tests: a world, a log that is kept in memory, and the other
+// side of `emit`.
 //
 //   const context = testSourceContext();                        // virtual time
 //   const context = testSourceContext({ world: realWorld() });  // real sockets and files need real time
