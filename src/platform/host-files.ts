@@ -36,6 +36,8 @@ export interface HostFiles {
   facts(path: string): Promise<HostFileFacts | undefined>;
   /** The paths of files that match any of the patterns and none of `exclude`, sorted. `**` is understood. */
   glob(patterns: readonly string[], exclude?: readonly string[]): Promise<string[]>;
+  /** The names in a directory, sorted; none if nothing is there. */
+  list(directory: string): Promise<string[]>;
   /** The whole file as text, or undefined if nothing is there. For small files. */
   readText(path: string): Promise<string | undefined>;
   /** Replaces a file as a whole, durably: after a crash it has the old text or the new one. Mode 0600. */

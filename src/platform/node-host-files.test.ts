@@ -63,6 +63,14 @@ describe('host files', () => {
     expect(await files.glob([join(folder, 'nothing')])).toEqual([]);
   });
 
+  it('are listed by name, sorted', async () => {
+    for (const name of ['b', '[a]', 'c*']) writeFileSync(join(folder, name), '');
+    mkdirSync(join(folder, 'd'));
+    expect(await files.list(folder)).toEqual(['[a]', 'b', 'c*', 'd']);
+    expect(await files.list(join(folder, 'gone'))).toEqual([]);
+    await expect(files.list(join(folder, 'b'))).rejects.toMatchObject({ operation: 'list' });
+  });
+
   it('are followed through links, and nothing but files is opened', async () => {
     writeFileSync(join(folder, 'real'), 'text');
     symlinkSync(join(folder, 'real'), join(folder, 'link'));

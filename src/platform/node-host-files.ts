@@ -8,6 +8,7 @@ import {
   mkdir,
   open,
   read,
+  readdir,
   rename,
   type Stats,
   stat,
@@ -58,6 +59,16 @@ export class NodeHostFiles implements HostFiles {
       .filter((each) => each.facts?.kind === 'file')
       .map(({ path }) => path)
       .sort();
+  }
+
+  async list(directory: string): Promise<string[]> {
+    try {
+      const subject = { operation: 'list', path: directory } as const;
+      return (await call<string[]>(subject, (done) => readdir(directory, done))).sort();
+    } catch (error) {
+      if (isStorageError(error, 'missing')) return [];
+      throw error;
+    }
   }
 
   async readText(path: string): Promise<string | undefined> {
