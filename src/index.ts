@@ -16,8 +16,21 @@ export {
   UsageError,
 } from './base/errors.ts';
 export { type AppendOptions, DiskBuffer } from './engine/disk-buffer.ts';
+export {
+  type BufferInspection,
+  type InspectedCursor,
+  type InspectedSegment,
+  type InspectionOptions,
+  inspectBuffer,
+} from './engine/disk-buffer-inspection.ts';
 export type { OpeningReport } from './engine/disk-buffer-opening.ts';
 export type { BufferStats, CursorStats } from './engine/disk-buffer-stats.ts';
+export {
+  type BufferVerification,
+  type VerificationOptions,
+  type VerifiedSegment,
+  verifyBuffer,
+} from './engine/disk-buffer-verification.ts';
 export type { BufferEvents, EventSource, LogPosition, LossReason } from './engine/events.ts';
 export type { Amount, LedgerTotals, RemovalReason } from './engine/ledger-slot.ts';
 export type { DiskBufferOptions, Durability, RequiredCursor, WhenFull } from './engine/limits.ts';

@@ -2,7 +2,7 @@
 //
 // Nobody can listen to a buffer before it is open, so what recovery emits meanwhile is gathered here.
 //
-// Next: disk-buffer.ts, what a user sees.
+// Next: disk-buffer-inspection.ts.
 
 import type { SpillwayError } from '../base/errors.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -51,7 +51,8 @@ export class OpeningWatch {
   }
 }
 
-function ledgerOf(recovered: Recovered, reading: LedgerReading): OpeningReport['ledger'] {
+/** What is left of a ledger, in one word. */
+export function ledgerOf(recovered: Recovered, reading: LedgerReading): OpeningReport['ledger'] {
   if (reading.validSlots === 2) return 'whole';
   if (reading.validSlots === 1) return 'one_slot';
   return recovered.fresh && !reading.existed ? 'new' : 'lost';

@@ -74,6 +74,19 @@ export class Ledger {
     }
   }
 
+  /** What the ledger of a directory says, without a change and without the right to make one. Rejects as `open`. */
+  static async look(fileSystem: FileSystem, directory: string): Promise<LedgerReading> {
+    const path = `${directory}/${ledgerName}`;
+    if ((await fileSystem.facts(path)) === undefined) return { content: undefined, validSlots: 0, existed: false };
+    const file = await fileSystem.open(path, 'read');
+    try {
+      const found = await new Ledger(fileSystem, directory, path, undefined).#load(file);
+      return { ...found, existed: true };
+    } finally {
+      await letGo(file);
+    }
+  }
+
   /** The newest generation that was tried. */
   get generation(): number {
     return this.#generation;

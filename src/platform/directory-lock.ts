@@ -107,7 +107,8 @@ async function writeHolder(fileSystem: FileSystem, directory: string, holder: Lo
   }
 }
 
-async function readHolder(fileSystem: FileSystem, directory: string): Promise<LockHolder | undefined> {
+/** What the file `holder` says, for people: whoever wrote it may have ended since. */
+export async function readHolder(fileSystem: FileSystem, directory: string): Promise<LockHolder | undefined> {
   try {
     const file = await fileSystem.open(`${directory}/holder`, 'read');
     try {
