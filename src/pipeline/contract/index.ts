@@ -2,6 +2,7 @@
 // how to write one.
 
 export { z } from 'zod';
+export { ConfigError } from '../../base/errors.ts';
 export type { Signal, TelemetryBatch } from '../../otlp/signal.ts';
 export type { Clock, Timer } from '../../platform/clock.ts';
 export type { HostFiles } from '../../platform/host-files.ts';
