@@ -6,6 +6,16 @@ export {
   fileSystemCases,
 } from './conformance/file-system-conformance.ts';
 export {
+  markerOf,
+  markersIn,
+  markersOf,
+  sampleBatch,
+  sampleBatchOf,
+  sampleOriginUuid,
+  sampleRecord,
+  sampleRequest,
+} from './otlp-samples.ts';
+export {
   type Emission,
   type EmitAnswer,
   type LogLine,
@@ -15,7 +25,6 @@ export {
   simulatedWorld,
   type TestSinkContext,
   type TestSourceContext,
-  testOriginUuid,
   testSinkContext,
   testSourceContext,
 } from './pipeline-contexts.ts';

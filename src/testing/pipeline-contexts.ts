@@ -15,6 +15,7 @@ import type { EmitOptions, EmitResult, SourceContext } from '../pipeline/contrac
 import type { World } from '../pipeline/contract/world.ts';
 import { NodeHostFiles } from '../platform/node-host-files.ts';
 import { nodePlatform } from '../platform/node-platform.ts';
+import { sampleOriginUuid } from './otlp-samples.ts';
 import { SimDisk } from './sim-disk.ts';
 import { SimWorld } from './sim-world.ts';
 
@@ -162,16 +163,12 @@ export function testSinkContext(options?: Omit<SinkContextOptions<World>, 'world
 export function testSinkContext<Given extends World>(options: SinkContextOptions<Given>): TestSinkContext<Given>;
 export function testSinkContext(options: Partial<SinkContextOptions<World>> = {}): TestSinkContext {
   const { id = 'test', origin = {}, timeoutMs = 5_000, headers = {}, world = simulatedWorld() } = options;
-  const uuid = testOriginUuid;
   return {
     id,
-    origin: { buffer: 'buffer', cursor: id, uuid, ...origin },
+    origin: { buffer: 'buffer', cursor: id, uuid: sampleOriginUuid, ...origin },
     timeoutMs,
     headers,
     world,
     log: new MemoryLog(),
   };
 }
-
-/** The identity of the buffer that test batches come from. */
-export const testOriginUuid = '0b1e9c52-6f0d-4c5a-9d2e-5a1f4b7c8d90';
