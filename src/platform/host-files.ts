@@ -15,6 +15,12 @@ export interface HostFileFacts {
   readonly modifiedMs: number;
 }
 
+/** A file that a pattern has found. */
+export interface FoundFile {
+  readonly path: string;
+  readonly facts: HostFileFacts;
+}
+
 /** A file opened for reading; it stays the same file when its name moves on. */
 export interface HostFile {
   readonly path: string;
@@ -36,6 +42,8 @@ export interface HostFiles {
   facts(path: string): Promise<HostFileFacts | undefined>;
   /** The paths of files that match any of the patterns and none of `exclude`, sorted. `**` is understood. */
   glob(patterns: readonly string[], exclude?: readonly string[]): Promise<string[]>;
+  /** As `glob`, with the facts that tell files from folders. What cannot be looked at is left out. */
+  find(patterns: readonly string[], exclude?: readonly string[]): Promise<FoundFile[]>;
   /** The names in a directory, sorted; none if nothing is there. */
   list(directory: string): Promise<string[]>;
   /** The whole file as text, or undefined if nothing is there. For small files. */

@@ -63,6 +63,18 @@ describe('host files', () => {
     expect(await files.glob([join(folder, 'nothing')])).toEqual([]);
   });
 
+  it('are found with their facts, whatever lies beside them', async () => {
+    writeFileSync(join(folder, 'a.log'), 'four');
+    symlinkSync(join(folder, 'circle.log'), join(folder, 'circle.log'));
+    symlinkSync(join(folder, 'gone'), join(folder, 'dangling.log'));
+    symlinkSync(join(folder, 'a.log'), join(folder, 'link.log'));
+    const found = await files.find([`${folder}/*.log`]);
+    expect(found.map(({ path }) => path)).toEqual([join(folder, 'a.log'), join(folder, 'link.log')]);
+    const facts = await files.facts(join(folder, 'a.log'));
+    expect(found.map((each) => each.facts)).toEqual([facts, facts]);
+    expect(facts).toMatchObject({ kind: 'file', byteLength: 4 });
+  });
+
   it('are listed by name, sorted', async () => {
     for (const name of ['b', '[a]', 'c*']) writeFileSync(join(folder, name), '');
     mkdirSync(join(folder, 'd'));

@@ -18,7 +18,7 @@ import {
 import { dirname } from 'node:path';
 import { isStorageError } from '../base/errors.ts';
 import type { FileHandle, FileKind } from './file-system.ts';
-import type { HostFile, HostFileFacts, HostFiles } from './host-files.ts';
+import type { FoundFile, HostFile, HostFileFacts, HostFiles } from './host-files.ts';
 import { call } from './node-calls.ts';
 import { NodeFileHandle } from './node-file-handle.ts';
 import { type StorageOperation, storageError } from './storage-errors.ts';
@@ -51,23 +51,24 @@ export class NodeHostFiles implements HostFiles {
   }
 
   async glob(patterns: readonly string[], exclude: readonly string[] = []): Promise<string[]> {
-    const found = new Set(globSync(patterns));
-    // Node's own `exclude` prunes folders by their name as well; what is meant here is files only.
-    if (exclude.length > 0) for (const path of globSync(exclude)) found.delete(path);
-    const facts = await Promise.all([...found].map(async (path) => ({ path, facts: await this.facts(path) })));
-    return facts
-      .filter((each) => each.facts?.kind === 'file')
-      .map(({ path }) => path)
-      .sort();
+    return (await this.find(patterns, exclude)).map(({ path }) => path);
   }
 
-  async list(directory: string): Promise<string[]> {
+  async find(patterns: readonly string[], exclude: readonly string[] = []): Promise<FoundFile[]> {
+    const paths = new Set(globSync(patterns));
+    // Node's own `exclude` prunes folders by their name as well; what is meant here is files only.
+    if (exclude.length > 0) for (const path of globSync(exclude)) paths.delete(path);
+    const found = await Promise.all([...paths].map((path) => this.#look(path)));
+    return found.filter((each) => each !== undefined).sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /** One link that leads in a circle must not hide all other files. */
+  async #look(path: string): Promise<FoundFile | undefined> {
     try {
-      const subject = { operation: 'list', path: directory } as const;
-      return (await call<string[]>(subject, (done) => readdir(directory, done))).sort();
-    } catch (error) {
-      if (isStorageError(error, 'missing')) return [];
-      throw error;
+      const facts = await this.facts(path);
+      return facts?.kind === 'file' ? { path, facts } : undefined;
+    } catch {
+      return undefined;
     }
   }
 
