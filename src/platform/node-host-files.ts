@@ -72,6 +72,16 @@ export class NodeHostFiles implements HostFiles {
     }
   }
 
+  async list(directory: string): Promise<string[]> {
+    try {
+      const subject = { operation: 'list', path: directory } as const;
+      return (await call<string[]>(subject, (done) => readdir(directory, done))).sort();
+    } catch (error) {
+      if (isStorageError(error, 'missing')) return [];
+      throw error;
+    }
+  }
+
   async readText(path: string): Promise<string | undefined> {
     let file: HostFile;
     try {
