@@ -4,6 +4,7 @@
 export { z } from 'zod';
 export { ConfigError } from '../../base/errors.ts';
 export type { Signal, TelemetryBatch } from '../../otlp/signal.ts';
+export { eachRequest } from '../../otlp/split.ts';
 export type { Clock, Timer } from '../../platform/clock.ts';
 export type { HostFiles } from '../../platform/host-files.ts';
 export type { Random } from '../../platform/random.ts';
