@@ -106,7 +106,7 @@ type Given = {
   readonly request?: Partial<DeliverySettings['request']>;
 } & Partial<Pick<DeliverySettings, 'onBlocked' | 'healthcheck'>>;
 
-export type DriverOptions = Given & Partial<Pick<SinkDriverOptions, 'deadLetters'>>;
+export type DriverOptions = Given & Partial<Pick<SinkDriverOptions, 'deadLetters' | 'cursor'>>;
 
 export function deliverySettings({ batch, request, ...rest }: Given = {}): DeliverySettings {
   return {
@@ -158,11 +158,11 @@ export class DeliveryRig {
 
   /** A driver in the process that lives now. */
   driver(options: DriverOptions = {}): SinkDriver {
-    const { deadLetters = this.letters, ...given } = options;
+    const { deadLetters, cursor, ...given } = { deadLetters: this.letters, cursor: this.cursor, ...options };
     const { clock, random } = this.rig.process;
     const world = { clock, random };
     const settings = deliverySettings(given);
-    return new SinkDriver({ cursor: this.cursor, sink: this.sink, settings, deadLetters, world, log: this.log });
+    return new SinkDriver({ cursor, sink: this.sink, settings, deadLetters, world, log: this.log });
   }
 
   get cursor(): ReturnType<DiskBuffer['cursor']> {

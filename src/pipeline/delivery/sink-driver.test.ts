@@ -129,7 +129,7 @@ describe('what a sink cannot be given', () => {
     const driver = rig.driver();
     const running = driver.run();
     await rig.drained();
-    expect(rig.buffer.stats().cursors[0]?.rejected.events).toBe(3);
+    expect(rig.buffer.stats().cursors[0]?.sinceOpen.rejected.events).toBe(3);
     await rig.run(driver.stop({ afterMs: 0 }));
     await rig.run(running);
   });
