@@ -90,3 +90,16 @@ export function decimalOfSigned(low: number, high: number): string {
   negate(words);
   return `-${decimalOfUnsigned(words.low, words.high)}`;
 }
+
+/** Milliseconds as nanoseconds, to the microsecond. What is no time that 64 bits can hold becomes 0: not known. */
+export function nanosecondsOf(timeMs: number, into: Words): void {
+  const isTime = timeMs >= 0 && timeMs < 1.8e13;
+  const whole = isTime ? Math.floor(timeMs) : 0;
+  const micros = isTime ? Math.round((timeMs - whole) * 1_000) : 0;
+  const two20 = 2 ** 20;
+  const upper = Math.floor(whole / two20) * 1e6;
+  const lower = (whole % two20) * 1e6 + micros * 1_000;
+  const rest = (upper % 2 ** 12) * two20 + lower;
+  into.low = rest % two32;
+  into.high = Math.floor(upper / 2 ** 12) + Math.floor(rest / two32);
+}

@@ -104,20 +104,20 @@ export interface Exemplar {
   readonly traceId?: string;
 }
 
-interface DataPoint {
+interface AnyPoint {
   readonly attributes?: readonly KeyValue[];
   readonly startTimeUnixNano?: Int64;
   readonly timeUnixNano?: Int64;
   readonly flags?: number;
 }
 
-export interface NumberDataPoint extends DataPoint {
+export interface NumberDataPoint extends AnyPoint {
   readonly asDouble?: Double;
   readonly asInt?: Int64;
   readonly exemplars?: readonly Exemplar[];
 }
 
-export interface HistogramDataPoint extends DataPoint {
+export interface HistogramDataPoint extends AnyPoint {
   readonly count?: Int64;
   readonly sum?: Double;
   readonly bucketCounts?: readonly Int64[];
@@ -132,7 +132,7 @@ export interface Buckets {
   readonly bucketCounts?: readonly Int64[];
 }
 
-export interface ExponentialHistogramDataPoint extends DataPoint {
+export interface ExponentialHistogramDataPoint extends AnyPoint {
   readonly count?: Int64;
   readonly sum?: Double;
   readonly scale?: number;
@@ -145,11 +145,13 @@ export interface ExponentialHistogramDataPoint extends DataPoint {
   readonly zeroThreshold?: Double;
 }
 
-export interface SummaryDataPoint extends DataPoint {
+export interface SummaryDataPoint extends AnyPoint {
   readonly count?: Int64;
   readonly sum?: Double;
   readonly quantileValues?: readonly { readonly quantile?: Double; readonly value?: Double }[];
 }
+
+export type DataPoint = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint | SummaryDataPoint;
 
 interface Data<Point> {
   readonly dataPoints?: readonly Point[];

@@ -33,6 +33,10 @@ export function varintBytes(value: number): number {
 export class WireReader {
   readonly bytes: Uint8Array;
   position = 0;
+  /** The lower half of what `varint` read. */
+  low = 0;
+  /** The upper half of what `varint` read. */
+  high = 0;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -102,12 +106,35 @@ export class WireReader {
     }
   }
 
+  /** Reads 64 bits into `low` and `high`. False: they are malformed. */
+  varint(end: number): boolean {
+    let low = 0;
+    let high = 0;
+    for (let index = 0; index < varintBytesMax; index += 1) {
+      if (this.position >= end) return false;
+      const byte = this.bytes[this.position] as number;
+      this.position += 1;
+      const bits = byte & 0x7f;
+      if (index < 4) low |= bits << (7 * index);
+      else if (index > 4) high |= bits << (7 * index - 32);
+      else {
+        low |= bits << 28; // Four bits of the fifth byte stay in, three go up.
+        high = bits >>> 4;
+      }
+      if (byte >= 0x80) continue;
+      this.low = low >>> 0;
+      this.high = high >>> 0;
+      return index < varintBytesMax - 1 || byte <= 1; // The tenth byte holds the last of 64 bits.
+    }
+    return false;
+  }
+
   #skipVarint(end: number): boolean {
     for (let index = 1; index <= varintBytesMax; index += 1) {
       if (this.position >= end) return false;
       const byte = this.bytes[this.position] as number;
       this.position += 1;
-      if (byte < 0x80) return index < varintBytesMax || byte <= 1; // The tenth byte holds the last of 64 bits.
+      if (byte < 0x80) return index < varintBytesMax || byte <= 1;
     }
     return false;
   }

@@ -1,0 +1,71 @@
+// OTLP/JSON in and out. A request that comes as JSON becomes protobuf here, at the source, once; everything behind it
+// knows only bytes. A sink that writes JSON gets it from decoded bytes, one line a request.
+//
+// Protobuf's JSON rules with OTLP's exceptions: ids are hex, enums are integers (names are taken, too). 64-bit integers
+// come as text or as numbers; JSON.parse rounds numbers beyond 2^53, and then the text is parsed again with their
+// digits kept. Keys are looked up among our own, so what a key is called (`__proto__`) cannot matter.
+import { countEvents } from './count.ts';
+import { decodeRequest } from './decode.ts';
+import { encodeMessage, Rounded, Unfit } from './encode.ts';
+import { requestOf } from './schema.ts';
+import type { Signal } from './signal.ts';
+
+export type JsonRequest =
+  | { readonly ok: true; readonly bytes: Uint8Array; readonly events: number }
+  | { readonly ok: false; readonly reason: string };
+
+/** `reason` is for the peer: it names the place of the fault, never what was found there. */
+export function jsonToRequest(signal: Signal, text: string | Uint8Array): JsonRequest {
+  const decoded = typeof text === 'string' ? text : decodeUtf8(text);
+  if (decoded === undefined) return refusal('the body is not UTF-8');
+  try {
+    const bytes = encodeText(signal, decoded);
+    const events = countEvents(signal, bytes);
+    return events === undefined ? refusal('a metric has two kinds of data') : { ok: true, bytes, events };
+  } catch (error) {
+    if (error instanceof Unfit) return refusal(error.message);
+    // The parser's message quotes the body, which may hold secrets. A RangeError means that it is nested too deep.
+    if (error instanceof SyntaxError) return refusal('the body is not JSON');
+    if (error instanceof RangeError) return refusal('the body is nested too deep');
+    throw error;
+  }
+}
+
+/** One line of OTLP/JSON; undefined: the bytes are malformed. */
+export function requestToJson(signal: Signal, bytes: Uint8Array): string | undefined {
+  const request = decodeRequest(signal, bytes);
+  return request === undefined ? undefined : JSON.stringify(request);
+}
+
+function encodeText(signal: Signal, text: string): Uint8Array {
+  const message = requestOf[signal];
+  try {
+    return encodeMessage(message, JSON.parse(text), 'refuse');
+  } catch (error) {
+    if (!(error instanceof Rounded)) throw error;
+    return encodeMessage(message, JSON.parse(text, keepDigits));
+  }
+}
+
+interface Source {
+  readonly source?: string;
+}
+
+/** Gives integers that a number cannot hold as bigint. */
+function keepDigits(_key: string, value: unknown, context?: Source): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
+  const source = context?.source ?? '';
+  return /^-?\d{1,20}$/.test(source) ? BigInt(source) : value;
+}
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes); // Leaves out a byte order mark.
+  } catch {
+    return undefined;
+  }
+}
+
+function refusal(reason: string): JsonRequest {
+  return { ok: false, reason: `not taken: ${reason}` };
+}
