@@ -11,6 +11,7 @@
 import { isStorageError, type SpillwayError } from '../base/errors.ts';
 import { type LockHolder, readHolder } from '../platform/directory-lock.ts';
 import type { FileSystem } from '../platform/file-system.ts';
+import { nodePlatform } from '../platform/node-platform.ts';
 import type { Random } from '../platform/random.ts';
 import { listDirectory } from './disk-buffer-directory.ts';
 import { ledgerOf, type OpeningReport } from './disk-buffer-opening.ts';
@@ -68,6 +69,13 @@ export interface BufferInspection {
 
 export interface InspectionOptions {
   readonly path: string;
+  /** Default: the real ones. Tests give simulated ones. */
+  readonly fileSystem?: FileSystem;
+  readonly random?: Random;
+}
+
+/** The world in which a look is taken. */
+export interface Eyes {
   readonly fileSystem: FileSystem;
   readonly random: Random;
 }
@@ -79,8 +87,15 @@ const triesMax = 20;
  * ledger, and with StorageError when the directory or a file in it cannot be read.
  */
 export async function inspectBuffer(options: InspectionOptions): Promise<BufferInspection> {
-  const directory = await options.fileSystem.resolve(options.path);
-  return await whileFilesVanish(() => look(options, directory));
+  const eyes = eyesOf(options);
+  const directory = await eyes.fileSystem.resolve(options.path);
+  return await whileFilesVanish(() => look(eyes, directory));
+}
+
+export function eyesOf({ fileSystem, random }: InspectionOptions): Eyes {
+  if (fileSystem !== undefined && random !== undefined) return { fileSystem, random };
+  const platform = nodePlatform();
+  return { fileSystem: fileSystem ?? platform.fileSystem, random: random ?? platform.random };
 }
 
 /** What is in use changes under the eyes: when a file is gone that was listed, the look begins anew. */
@@ -103,7 +118,7 @@ export interface Found {
 }
 
 /** The directory as a recovery sees it, every header read. */
-export async function findBuffer({ fileSystem, random }: InspectionOptions, directory: string): Promise<Found> {
+export async function findBuffer({ fileSystem, random }: Eyes, directory: string): Promise<Found> {
   const events = new EventHub();
   const damage: SpillwayError[] = [];
   events.on('damage', (error) => damage.push(error));
@@ -124,9 +139,9 @@ async function readLedger(fileSystem: FileSystem, directory: string): Promise<Le
   return reading;
 }
 
-async function look(options: InspectionOptions, directory: string): Promise<BufferInspection> {
-  const { fileSystem } = options;
-  const { recovered, reading, damage, usedBytes } = await findBuffer(options, directory);
+async function look(eyes: Eyes, directory: string): Promise<BufferInspection> {
+  const { fileSystem } = eyes;
+  const { recovered, reading, damage, usedBytes } = await findBuffer(eyes, directory);
   const { catalog, end, ledger } = recovered;
   const cursors: InspectedCursor[] = [];
   for (const cursor of recovered.cursors) cursors.push(await inspectCursor(fileSystem, recovered, cursor));

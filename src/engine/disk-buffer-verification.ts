@@ -13,7 +13,7 @@
 import { checksumPortable } from '../base/checksum.ts';
 import { DamageError, isStorageError, type SpillwayError } from '../base/errors.ts';
 import type { FileSystem } from '../platform/file-system.ts';
-import { findBuffer, type InspectionOptions, whileFilesVanish } from './disk-buffer-inspection.ts';
+import { eyesOf, findBuffer, type InspectionOptions, whileFilesVanish } from './disk-buffer-inspection.ts';
 import { type Frame, frameHeaderBytes } from './frame.ts';
 import type { IdRange } from './ledger-slot.ts';
 import { letGo, type Segment } from './segment-catalog.ts';
@@ -55,9 +55,11 @@ type Sums = { frames: number; records: number; events: number; payloadBytes: num
 
 /** Rejects like `inspectBuffer`. */
 export async function verifyBuffer(options: VerificationOptions): Promise<BufferVerification> {
-  const directory = await options.fileSystem.resolve(options.path);
-  const { recovered, damage } = await whileFilesVanish(() => findBuffer(options, directory));
-  const scan = new VerifyingScan(options, recovered.unconfirmed);
+  const eyes = eyesOf(options);
+  const directory = await eyes.fileSystem.resolve(options.path);
+  const { recovered, damage } = await whileFilesVanish(() => findBuffer(eyes, directory));
+  const { isPortable = false } = options;
+  const scan = new VerifyingScan({ fileSystem: eyes.fileSystem, isPortable, unconfirmed: recovered.unconfirmed });
   const readable = recovered.catalog.segments.filter(({ header }) => header !== undefined);
   for (const [index, segment] of readable.entries()) await scan.take(segment, index === readable.length - 1);
   const { segments, missing, tornBytes } = scan;
@@ -87,10 +89,14 @@ class VerifyingScan {
   /** Undefined before the first frame: what lies before the oldest record is gone for good reasons. */
   #nextId: number | undefined;
 
-  constructor({ fileSystem, isPortable = false }: VerificationOptions, unconfirmed: readonly IdRange[]) {
-    this.#fileSystem = fileSystem;
-    this.#isPortable = isPortable;
-    this.#unconfirmed = unconfirmed;
+  constructor(given: {
+    readonly fileSystem: FileSystem;
+    readonly isPortable: boolean;
+    readonly unconfirmed: readonly IdRange[];
+  }) {
+    this.#fileSystem = given.fileSystem;
+    this.#isPortable = given.isPortable;
+    this.#unconfirmed = given.unconfirmed;
   }
 
   async take(segment: Segment, isLast: boolean): Promise<void> {
