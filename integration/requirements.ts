@@ -4,8 +4,20 @@
 //     const reason = needs('root', 'loop-device');
 //     if (reason !== undefined) context.skip(reason);
 import { spawnSync } from 'node:child_process';
+import { localImage } from './local-images.ts';
 
-export type Requirement = 'linux' | 'root' | 'loop-device' | 'mkfs.ext4' | 'mkfs.xfs' | 'perl' | 'docker';
+export type Requirement =
+  | 'linux'
+  | 'root'
+  | 'loop-device'
+  | 'mkfs.ext4'
+  | 'mkfs.xfs'
+  | 'perl'
+  | 'docker'
+  | 'docker-compose'
+  | 'redis-image'
+  | 'node-image'
+  | 'wire';
 
 function succeeds(program: string, ...args: readonly string[]): boolean {
   // The programs of an administrator are not on everybody's path.
@@ -24,6 +36,10 @@ const checks: Readonly<Record<Requirement, () => boolean>> = {
   'mkfs.xfs': () => succeeds('mkfs.xfs', '-V'),
   perl: () => succeeds('perl', '-e', '1'),
   docker: () => succeeds('docker', 'version', '--format', '{{.Server.Version}}'),
+  'docker-compose': () => succeeds('docker-compose', 'version') || succeeds('docker', 'compose', 'version'),
+  'redis-image': () => localImage('redis') !== undefined,
+  'node-image': () => localImage('node') !== undefined,
+  wire: () => isRoot() && succeeds('nsenter', '--version') && succeeds('iptables', '--version'),
 };
 
 const reasons: Readonly<Record<Requirement, string>> = {
@@ -34,6 +50,10 @@ const reasons: Readonly<Record<Requirement, string>> = {
   'mkfs.xfs': 'needs mkfs.xfs (xfsprogs)',
   perl: 'needs perl',
   docker: 'needs a Docker engine that answers',
+  'docker-compose': 'needs docker compose',
+  'redis-image': 'needs a local image of Redis (integration/images/build.sh)',
+  'node-image': 'needs a local image of Node (integration/images/build.sh)',
+  wire: 'needs root, nsenter and iptables',
 };
 
 const known = new Map<Requirement, boolean>();

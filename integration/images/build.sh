@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Builds the images that integration tests start, from Debian packages alone: no container registry is needed.
+#   integration/images/build.sh            all that have a folder here
+#   integration/images/build.sh redis      this one
+#
+# A folder is an image, spillway-test/<folder>: `packages` names what it needs of Debian, one a line, and its Dockerfile
+# is built on a root file system that holds the packages of all folders. That one is made once, in one go, which takes
+# most of the time. To add a server, add a folder.
+#
+# Each image carries a label with the hash of what it was made from; one that is up to date is left alone, in well
+# under a second. Needs a Docker engine and mmdebstrap, as root, or with user namespaces. About half a minute.
+set -o errexit -o nounset -o pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+prefix=spillway-test
+suite=bookworm
+label=spillway.made-from
+# What Debian ships as docker.io has no buildx; its own builder is enough.
+export DOCKER_BUILDKIT=0
+
+hash_of() { sha256sum | cut --characters=1-32; }
+made_from() { docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$1" 2> /dev/null || true; }
+
+# The mirror this machine uses, if it is a Debian itself.
+mirror() {
+  local found
+  found="$(sed --quiet --regexp-extended 's/^(URIs:|deb( \[[^]]*\])?) *(https?:[^ ]+).*/\3/p' \
+    /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2> /dev/null | head --lines=1 || true)"
+  if grep --quiet '^ID=debian$' /etc/os-release && [ -n "$found" ]; then echo "$found"; else echo http://deb.debian.org/debian; fi
+}
+
+work="$(mktemp --directory)"
+cleanup() {
+  umount "$work" 2> /dev/null || true
+  rm --recursive --force "$work"
+}
+trap cleanup EXIT
+# In memory where that is allowed: nothing in here has to outlive this script, and dpkg syncs a lot.
+mount --types tmpfs --options size=3g,mode=755 tmpfs "$work" 2> /dev/null || true
+
+# The root file system that all images share.
+packages="$(cat ./*/packages | sort --unique | paste --serial --delimiters=,)"
+root_key="$(printf '%s\n' "$suite" "$packages" | cat - build.sh | hash_of)"
+if [ "$(made_from "$prefix/debian")" != "$root_key" ]; then
+  mkdir "$work/bootstrap"
+  cat > "$work/slim" << 'END'
+path-exclude=/usr/share/doc/*
+path-exclude=/usr/share/info/*
+path-exclude=/usr/share/locale/*
+path-exclude=/usr/share/man/*
+path-include=/usr/share/man/man?
+force-unsafe-io
+END
+  # Packages of servers want to start them, and some of Java's to write into the folder of manual pages.
+  TMPDIR="$work/bootstrap" mmdebstrap --quiet --variant=apt --include="$packages" \
+    --aptopt='APT::Install-Recommends "false"' \
+    --essential-hook="cp '$work/slim' \"\$1/etc/dpkg/dpkg.cfg.d/slim\"" \
+    --essential-hook='mkdir --parents "$1/usr/share/man/man1"' \
+    --essential-hook='printf "#!/bin/sh\nexit 101\n" > "$1/usr/sbin/policy-rc.d"; chmod +x "$1/usr/sbin/policy-rc.d"' \
+    --customize-hook='rm --recursive --force "$1"/var/lib/apt/lists/*' \
+    "$suite" "$work/root.tar" "$(mirror)"
+  docker import --change "LABEL $label=$root_key" "$work/root.tar" "$prefix/debian" > /dev/null
+  echo "built $prefix/debian"
+fi
+
+for folder in "${@:-*/}"; do
+  for path in $folder; do
+    name="${path%/}"
+    context="$work/context-$name"
+    cp --recursive "$name" "$context"
+    # What a folder cannot hold itself, because it is installed: see its own script.
+    if [ -x "$context/prepare" ]; then (cd "$name" && ./prepare "$context"); fi
+    key="$({ echo "$root_key"; cd "$context" && find . -type f -print0 | sort --zero-terminated | xargs --null sha256sum; } | hash_of)"
+    [ "$(made_from "$prefix/$name")" = "$key" ] && continue
+    docker build --build-arg "BASE=$prefix/debian" --label "$label=$key" --tag "$prefix/$name" "$context" \
+      > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+    echo "built $prefix/$name"
+  done
+done
+# What a newer one has replaced.
+docker image prune --force --filter "label=$label" > /dev/null
