@@ -1,0 +1,180 @@
+// What all blocks of a config have in common while they are checked: a type that names a definition, and options that
+// its schema takes or refuses.
+
+import type { ZodType } from 'zod';
+import { PluginError } from '../../base/errors.ts';
+import type { HostFiles } from '../../platform/host-files.ts';
+import type { PluginDefinition } from '../contract/definition.ts';
+import type { ComponentKind, DefinitionOfKind, PluginLoader } from '../plugins/plugin-loader.ts';
+import type { ConfigIssues } from './config-issues.ts';
+import { type ConfigNode, type ConfigPath, find, type MapNode, type Place, plainValueOf } from './config-node.ts';
+import { foundText, HiddenValues } from './found-text.ts';
+import { type CheckedBlock, reportSchemaIssues } from './schema-issues.ts';
+import { isSecretAt, keysOf } from './schema-shape.ts';
+import { readSecretFiles } from './secret-files.ts';
+import { suggestion } from './suggestion.ts';
+import { type BlockKind, refuseVectorKeys } from './vector-keys.ts';
+
+export interface CheckContext {
+  readonly issues: ConfigIssues;
+  readonly loader: PluginLoader;
+  readonly files: HostFiles;
+  readonly baseDirectory: string;
+  /** Types that were not looked for because plugins are not loaded. */
+  readonly unchecked: Set<string>;
+}
+
+/** A block of the config with the key that names it. */
+export interface Block {
+  readonly node: MapNode;
+  readonly path: ConfigPath;
+  /** Of the key. */
+  readonly place: Place;
+}
+
+/** A map there, or undefined, said. */
+export function mapAt(context: CheckContext, node: ConfigNode, path: ConfigPath, what: string): MapNode | undefined {
+  if (node.kind === 'map') return node;
+  if (node.kind === 'scalar' && node.isBroken) return undefined;
+  const message = `expected ${what}; found ${foundText(node, false)}`;
+  context.issues.error({ path, place: node.place, message });
+  return undefined;
+}
+
+/** The text of a scalar, or undefined. */
+export function textOf(node: ConfigNode | undefined): string | undefined {
+  const value = node?.kind === 'scalar' ? (node.untyped ?? node.value) : undefined;
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** Names that Vector has for what is called otherwise here. */
+const vectorTypes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  source: { opentelemetry: 'otlp', demo_logs: 'generate' },
+  sink: { opentelemetry: 'otlp' },
+  buffer: { disk_v1: 'disk', disk_v2: 'disk' },
+};
+
+/** The definition for the block's type, or undefined: why is among the issues, or nobody was to look for it. */
+export async function definitionOf<Kind extends ComponentKind>(
+  context: CheckContext,
+  block: Block,
+  options: { readonly kind: Kind; readonly defaultType?: string },
+): Promise<DefinitionOfKind<Kind> | undefined> {
+  const { kind, defaultType } = options;
+  const { issues, loader } = context;
+  const found = find(block.node, block.place, ['type']);
+  const path = [...block.path, 'type'];
+  const type = found.node === undefined ? defaultType : textOf(found.node);
+  if (type === undefined) {
+    if (found.node?.kind === 'scalar' && found.node.isBroken) return undefined;
+    const known = `expected the type of the ${kind}, ${loader.builtinTypes(kind).join(', ')} or a plugin`;
+    const message =
+      found.node === undefined
+        ? `the key "type" is missing; ${known}`
+        : `${known}; found ${foundText(found.node, false)}`;
+    issues.error({ path: found.node === undefined ? block.path : path, place: found.place, message });
+    return undefined;
+  }
+  const hidden = found.node === undefined ? undefined : new HiddenValues(found.node, () => false);
+  const shown = found.node === undefined ? `"${type}"` : foundText(found.node, false);
+  try {
+    const definition = await loader.find(kind, type);
+    if (definition !== undefined) return definition;
+    context.unchecked.add(`${kind} ${type}`);
+    const message = `${shown} is no built-in ${kind}; as plugins are not loaded, its options are not checked`;
+    issues.warn({ path, place: found.place, message });
+  } catch (error) {
+    if (!(error instanceof PluginError)) throw error;
+    const message =
+      error.code === 'SPILLWAY_PLUGIN_MISSING' ? missingText(context, { kind, type, shown, error }) : error.message;
+    issues.error({ path, place: found.place, message: hidden?.cutOut(message) ?? message }, error);
+  }
+  return undefined;
+}
+
+interface MissingPlugin {
+  readonly kind: ComponentKind;
+  readonly type: string;
+  readonly shown: string;
+  readonly error: PluginError;
+}
+
+function missingText({ loader }: CheckContext, { kind, type, shown, error }: MissingPlugin): string {
+  const otherKind = loader.kindsOf(type)[0];
+  if (otherKind !== undefined) return `${shown} is a ${otherKind}, not a ${kind}`;
+  const ours = vectorTypes[kind]?.[type];
+  if (ours !== undefined) return `what Vector calls ${shown} is called "${ours}" here`;
+  return `there is no built-in ${kind} ${shown}${suggestion(type, loader.builtinTypes(kind))}, and ${error.message}`;
+}
+
+export interface OptionsCheck {
+  readonly schema: ZodType;
+  readonly kind: BlockKind;
+  /** What the block is called in a sentence: `a sink of type "redis"`. */
+  readonly subject: string;
+  /** Keys of the block that others check. */
+  readonly otherKeys?: readonly string[];
+  readonly explain?: CheckedBlock['explain'];
+}
+
+/** What the schema made of the block, or undefined: why is among the issues. */
+export async function checkOptions(
+  context: CheckContext,
+  block: Block,
+  check: OptionsCheck,
+): Promise<{ readonly value: unknown } | undefined> {
+  const { issues, files, baseDirectory } = context;
+  const { schema, kind, subject, otherKeys = [], explain } = check;
+  const own = keysOf(schema);
+  const { node: vectorless, refused } = refuseVectorKeys(kind, block.node, own);
+  for (const { path, place, message } of refused) issues.error({ path: [...block.path, ...path], place, message });
+  const node = await readSecretFiles(vectorless, { schema, path: block.path, files, baseDirectory, issues });
+  const checked: CheckedBlock = { schema, node, path: block.path, place: block.place, otherKeys, subject };
+  return await parse(issues, explain === undefined ? checked : { ...checked, explain });
+}
+
+type Parsed = Awaited<ReturnType<ZodType['safeParseAsync']>>;
+
+async function parse(issues: ConfigIssues, block: CheckedBlock): Promise<{ readonly value: unknown } | undefined> {
+  const untyped = new Set<ConfigNode>();
+  for (;;) {
+    let parsed: Parsed;
+    try {
+      parsed = await block.schema.safeParseAsync(plainValueOf(block.node, { untyped }));
+    } catch (cause) {
+      const hidden = new HiddenValues(block.node, (path) => isSecretAt(block.schema, path));
+      const reason = hidden.cutOut(cause instanceof Error ? cause.message : String(cause));
+      issues.error({
+        path: block.path,
+        place: block.place,
+        message: `the schema of ${block.subject} failed: ${reason}`,
+      });
+      return undefined;
+    }
+    if (parsed.success) return { value: parsed.data };
+    const before = untyped.size;
+    for (const node of asText(block, parsed.error.issues, [])) untyped.add(node);
+    if (untyped.size > before) continue; // Each turn takes at least one more scalar as text, so this ends.
+    reportSchemaIssues(issues, block, parsed.error.issues);
+    return undefined;
+  }
+}
+
+type Issues = NonNullable<Parsed['error']>['issues'];
+
+/** Scalars that YAML made a number or a truth value of, from a variable, where the schema wants text. */
+function asText(block: CheckedBlock, found: Issues, parents: ConfigPath): ConfigNode[] {
+  return found.flatMap((issue) => {
+    const path = [...parents, ...(issue.path as (string | number)[])];
+    if (issue.code === 'invalid_union') return issue.errors.flatMap((each) => asText(block, each as Issues, path));
+    const wantsText = issue.code === 'invalid_value' || (issue.code === 'invalid_type' && issue.expected === 'string');
+    const { node } = find(block.node, block.place, path);
+    const canBeText = node?.kind === 'scalar' && node.untyped !== undefined && typeof node.value !== 'string';
+    return wantsText && canBeText ? [node] : [];
+  });
+}
+
+/** `sink of type "redis"`. */
+export function subjectOf({ kind, type }: PluginDefinition): string {
+  return `a ${kind} of type "${type}"`;
+}

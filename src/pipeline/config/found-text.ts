@@ -1,0 +1,46 @@
+// Shows a value of the config in a message, unless it must not be seen: values of variables, secrets, passwords in URLs.
+
+import type { ConfigNode, ConfigPath } from './config-node.ts';
+
+const shownCharactersMax = 60;
+
+/** `"blok"`, `12`, `<from $PORT>`, `<secret>`, `a map`. */
+export function foundText(node: ConfigNode | undefined, isSecret: boolean): string {
+  if (node === undefined) return 'nothing';
+  if (node.kind === 'map') return 'a map';
+  if (node.kind === 'list') return node.items.length === 0 ? 'an empty list' : 'a list';
+  if (node.origin.kind === 'variable') return `<from ${node.origin.names.map((name) => `$${name}`).join(', ')}>`;
+  if (node.origin.kind === 'secret_file' || isSecret) return '<secret>';
+  if (node.value === null) return 'nothing';
+  if (typeof node.value !== 'string') return String(node.value);
+  const text = node.value.replaceAll(/\/\/[^/\s]*@/g, '//<secret>@');
+  return JSON.stringify(text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}...` : text);
+}
+
+/** Values of a block that must not be seen, to be cut out of sentences that others wrote. */
+export class HiddenValues {
+  readonly #hidden: { readonly value: string; readonly shown: string }[] = [];
+
+  constructor(node: ConfigNode, isSecret: (path: ConfigPath) => boolean) {
+    this.#collect(node, [], isSecret);
+    // The longest first: it may hold a shorter one.
+    this.#hidden.sort((left, right) => right.value.length - left.value.length);
+  }
+
+  cutOut(sentence: string): string {
+    let result = sentence;
+    for (const { value, shown } of this.#hidden) result = result.replaceAll(value, () => shown);
+    return result;
+  }
+
+  #collect(node: ConfigNode, path: ConfigPath, isSecret: (path: ConfigPath) => boolean): void {
+    if (node.kind === 'map') {
+      for (const [key, entry] of node.entries) this.#collect(entry.node, [...path, key], isSecret);
+    } else if (node.kind === 'list') {
+      for (const [index, item] of node.items.entries()) this.#collect(item, [...path, index], isSecret);
+    } else if (node.origin.kind !== 'written' || isSecret(path)) {
+      const values = new Set([String(node.value ?? ''), node.untyped ?? ''].filter((value) => value !== ''));
+      for (const value of values) this.#hidden.push({ value, shown: foundText(node, true) });
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import { expect, it } from 'vitest';
+import { issuesOf, load, withSink } from '../../../test/config-rig.ts';
+
+it('fills in every default', async () => {
+  const { settings, warnings } = await load(withSink('url: http://store:80'));
+  expect(warnings).toEqual([]);
+  expect(settings.dataDir).toBe('/etc/spillway/data');
+  expect(settings.health).toBeUndefined();
+  expect(settings.shutdownTimeoutMs).toBe(60_000);
+  expect(settings.buffers).toMatchObject([
+    { id: 'out', stages: [{ definition: { type: 'disk' }, options: { max_size: 2 ** 28, when_full: 'block' } }] },
+  ]);
+  expect(settings.sinks).toMatchObject([{ id: 'out', inputs: ['in'], buffer: 'out', startAt: 'oldest' }]);
+  expect(settings.sinks[0]?.options).toEqual({ url: 'http://store:80', mode: 'append', every_secs: 5_000, tags: [] });
+  expect(settings.sinks[0]?.delivery).toEqual({
+    batch: { maxBytes: 4 * 2 ** 20, maxEvents: Number.POSITIVE_INFINITY, timeoutMs: 0 },
+    request: {
+      concurrency: 1,
+      timeoutMs: 60_000,
+      headers: {},
+      rateLimit: undefined,
+      retryAttempts: Number.POSITIVE_INFINITY,
+      retryInitialBackoffMs: 1_000,
+      retryMaxBackoffMs: 30_000,
+      retryJitter: 'full',
+    },
+    healthcheck: { enabled: true, isRequired: false },
+    onBlocked: 'wait',
+    deadLetters: { path: '/etc/spillway/data/dead_letters/out.jsonl', maxBytes: 64 * 2 ** 20 },
+  });
+});
+
+it('lists everything that is wrong, in the order of the file', async () => {
+  const text = withSink('urll: http://store\nrequest: { timeout_sec: 5, retry_attempts: -1 }').replace('[in]', '[inn]');
+  expect(await issuesOf(text)).toEqual([
+    '5:3 sinks.out.url: the key "url" is missing; expected text',
+    '7:14 sinks.out.inputs[0]: there is no source "inn"; did you mean "in"?',
+    '8:5 sinks.out.urll: a sink of type "store" has no such key; did you mean "url"?',
+    '9:16 sinks.out.request.timeout_sec: "request" has no such key; did you mean "timeout_secs"?',
+    '9:48 sinks.out.request.retry_attempts: expected at least 0; found -1',
+  ]);
+});

@@ -1,0 +1,72 @@
+// Looks into a zod schema: which keys an object has, what a path leads to, what is a secret. Plugins may bring a zod of
+// their own, so schemas are known by their structure (`_zod.def`), never by class.
+
+import type { ZodType } from 'zod';
+import type { ConfigPath } from './config-node.ts';
+
+interface Definition {
+  readonly type: string;
+  readonly shape?: Readonly<Record<string, ZodType>>;
+  readonly innerType?: ZodType;
+  readonly in?: ZodType;
+  readonly out?: ZodType;
+  readonly element?: ZodType;
+  readonly items?: readonly ZodType[];
+  readonly valueType?: ZodType;
+  readonly options?: readonly ZodType[];
+  readonly left?: ZodType;
+  readonly right?: ZodType;
+  readonly getter?: () => ZodType;
+}
+
+/** A schema and all that it wraps or chooses from: the layers at which a value may be met. */
+export function layers(schema: ZodType): ZodType[] {
+  const found: ZodType[] = [];
+  const waiting = [schema];
+  for (let next = waiting.pop(); next !== undefined && found.length < 1000; next = waiting.pop()) {
+    if (found.includes(next)) continue;
+    found.push(next);
+    const { innerType, in: input, out, options, left, right, getter } = definitionOf(next);
+    // A pipe reads what its input reads; z.preprocess has its schema behind it.
+    const inside = [innerType, input, out, left, right, getter?.(), ...(options ?? [])];
+    waiting.push(...inside.filter((each) => each !== undefined));
+  }
+  return found;
+}
+
+/** The schemas that one step leads to. */
+function step(schema: ZodType, key: string | number): ZodType[] {
+  return layers(schema).flatMap((layer) => {
+    const { type, shape, element, items, valueType } = definitionOf(layer);
+    if (type === 'object') return shape !== undefined && Object.hasOwn(shape, key) ? [shape[key] as ZodType] : [];
+    if (type === 'record' && valueType !== undefined) return [valueType];
+    if (type === 'array' && element !== undefined) return [element];
+    return type === 'tuple' ? [items?.[Number(key)]].filter((each) => each !== undefined) : [];
+  });
+}
+
+/** The schemas that a path leads to; none where the schema says nothing of it. */
+export function schemasAt(schema: ZodType, path: ConfigPath): ZodType[] {
+  let schemas = [schema];
+  for (const key of path) schemas = schemas.flatMap((each) => step(each, key));
+  return schemas;
+}
+
+/** The keys of the object that this schema is, or of all objects that it may be. */
+export function keysOf(schema: ZodType): string[] {
+  return [...new Set(layers(schema).flatMap((layer) => Object.keys(definitionOf(layer).shape ?? {})))];
+}
+
+/** Whether a value there is never printed. */
+export function isSecret(schema: ZodType): boolean {
+  return layers(schema).some((layer) => layer.meta?.()?.['format'] === 'secret');
+}
+
+/** Whether anything in the path, or its end, is a secret: what is inside a secret is one, too. */
+export function isSecretAt(schema: ZodType, path: ConfigPath): boolean {
+  return path.some((_, index) => schemasAt(schema, path.slice(0, index + 1)).some(isSecret));
+}
+
+export function definitionOf(schema: ZodType): Definition {
+  return schema._zod.def as unknown as Definition;
+}
