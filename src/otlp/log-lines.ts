@@ -1,7 +1,7 @@
 // Makes one request of many log lines: for sources that read text, which make nothing else and many of them.
 //
-// The same bytes as encodeRequest for the same content (a test compares them), without the objects in between: an order
-// of magnitude less work per line.
+// The same bytes as encodeRequest for the same content (a test compares them), without the objects in between: less
+// than half the time per line.
 import { isUtf8 } from 'node:buffer';
 import { encodeMessage } from './encode.ts';
 import { nanosecondsOf, type Words } from './integers.ts';
