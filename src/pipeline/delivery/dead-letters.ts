@@ -12,6 +12,7 @@
 // D3  the file is not larger than maxBytes, but for one line that is alone larger
 
 import { dirname } from 'node:path';
+import { requestToJson } from '../../otlp/json.ts';
 import type { Signal } from '../../otlp/signal.ts';
 import type { FileHandle } from '../../platform/file-system.ts';
 import { type Log, silentLog } from '../contract/log.ts';
@@ -130,13 +131,25 @@ export class DeadLetters implements LetterBox {
   #lineOf({ signal, bytes, events, id, origin, reason }: DeadLetter): string {
     const { sink, world } = this.#options;
     const time = new Date(world.clock.now()).toISOString();
-    const content = contentOf(signal, bytes);
-    return JSON.stringify({ time, sink, reason, signal, key: `${origin}-${id}`, events, ...content });
+    const facts = JSON.stringify({ time, sink, reason, signal, key: `${origin}-${id}`, events });
+    return `${facts.slice(0, -1)},${contentOf(signal, bytes)}}`;
   }
 }
 
-function contentOf(_signal: Signal | undefined, bytes: Uint8Array): Record<string, unknown> {
-  return { base64: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64') };
+/** The last field of a line: the request as OTLP JSON, which can be sent again as it is, or the bytes of what is none. */
+function contentOf(signal: Signal | undefined, bytes: Uint8Array): string {
+  const json = signal === undefined ? undefined : jsonOf(signal, bytes);
+  if (json !== undefined) return `"request":${json}`;
+  return `"base64":"${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')}"`;
+}
+
+function jsonOf(signal: Signal, bytes: Uint8Array): string | undefined {
+  try {
+    return requestToJson(signal, bytes);
+  } catch (cause) {
+    if (cause instanceof RangeError) return undefined; // Nested too deep, or longer than a string can be.
+    throw cause;
+  }
 }
 
 /** D2. */
