@@ -1,10 +1,13 @@
 // `spillway/testing`: a simulated disk, clock and randomness, for tests of code that stands on Spillway's interfaces.
+export { type ConformanceCase, type ConformanceTime, realTime, simulatedTime } from './conformance/component-checks.ts';
 export { readAll, writeAll } from './conformance/file-checks.ts';
 export {
   type FileSystemCase,
   type FileSystemWorld,
   fileSystemCases,
 } from './conformance/file-system-conformance.ts';
+export { type SinkHarness, sinkCases } from './conformance/sink-conformance.ts';
+export { type SourceHarness, sourceCases } from './conformance/source-conformance.ts';
 export {
   markerOf,
   markersIn,
