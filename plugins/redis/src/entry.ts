@@ -4,7 +4,7 @@
 //   data    the event with its resource and scope, as an OTLP request of its own
 //   key     only where the server gives the ids: the event's key, by which a reader can tell repeats
 
-import { eachRequest, type SinkBatch, type SinkRecord } from 'spillway/plugin';
+import { eachRequest, requestToJson, type Signal, type SinkBatch, type SinkRecord } from 'spillway/plugin';
 import { compareEntryIds, type EntryId, parseOrigin } from './entry-id.ts';
 
 export interface Entry {
@@ -26,7 +26,7 @@ const entriesBytesMax = 64 * 1024 * 1024;
 
 export type Entries =
   | { readonly kind: 'entries'; readonly entries: readonly Entry[]; readonly repeats: number }
-  | { readonly kind: 'too_large'; readonly reason: string };
+  | { readonly kind: 'too_large' | 'rejected'; readonly reason: string };
 
 /** The events of a batch as entries, but for those at or below `newest`, which are repeats. */
 export function entriesOf(batch: SinkBatch, newest: EntryId, options: EntryOptions): Entries {
@@ -40,6 +40,7 @@ export function entriesOf(batch: SinkBatch, newest: EntryId, options: EntryOptio
       continue;
     }
     for (const entry of entriesOfRecord(record, epoch, options)) {
+      if (entry === undefined) return { kind: 'rejected', reason: 'an event cannot be decoded, so it has no JSON' };
       if (compareEntryIds(entry.id, newest) <= 0) {
         repeats += 1;
         continue;
@@ -62,19 +63,29 @@ function epochOf({ origin }: SinkRecord): number {
   return epoch;
 }
 
-function* entriesOfRecord(record: SinkRecord, epoch: number, { payload, hasKeyField }: EntryOptions): Generator<Entry> {
+/** Undefined stands for an event that cannot be decoded. Protobuf is never decoded. */
+function* entriesOfRecord(
+  record: SinkRecord,
+  epoch: number,
+  { payload, hasKeyField }: EntryOptions,
+): Generator<Entry | undefined> {
   const { signal, origin } = record;
   let count = 0;
   for (const request of eachRequest(signal, record.bytes)) {
     const event = record.id + count;
-    const data =
-      payload === 'protobuf' ? bufferOf(request) : Buffer.from(JSON.stringify(Buffer.from(request).toString('latin1')));
+    const data = payload === 'protobuf' ? bufferOf(request) : jsonOf(signal, request);
     const key = hasKeyField ? ['key', `${origin}-${event}`] : [];
-    yield { id: { epoch, event }, fields: ['signal', signal, ...key, 'data', data], dataBytes: data.length };
+    const fields = data && ['signal', signal, ...key, 'data', data];
+    yield fields && { id: { epoch, event }, fields, dataBytes: data.length };
     count += 1;
   }
   // Ids are given by counting: with another count, those that follow would be taken for repeats, or be given twice.
   if (count !== record.events) throw new Error(`record ${record.id} should hold ${record.events} events, has ${count}`);
+}
+
+function jsonOf(signal: Signal, request: Uint8Array): Buffer | undefined {
+  const json = requestToJson(signal, request);
+  return json === undefined ? undefined : Buffer.from(json);
 }
 
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

@@ -76,6 +76,14 @@ describe('entries', () => {
     }
   });
 
+  it('that cannot be decoded have no JSON, and are refused for that; as protobuf they go through', async () => {
+    // A log record with a body that says it is longer than it is: counted like any other, for its own length is right.
+    const bytes = Uint8Array.from([0x0a, 8, 0x12, 6, 0x12, 4, 0x2a, 2, 0x0a, 5]);
+    const batch = sampleBatchOf('logs', [{ signal: 'logs', bytes, events: 1, id: 1, origin: `${uuid}/1` }]);
+    expect(await deliver(makeSink(), batch)).toMatchObject({ kind: 'rejected' });
+    expect(await deliver(makeSink({ options: { payload: 'protobuf' } }), batch)).toEqual(deliveredAnswer);
+  });
+
   it('are one transaction a batch', async () => {
     const sink = makeSink();
     await deliver(sink, sampleBatch('logs', 1, [2, 2]));

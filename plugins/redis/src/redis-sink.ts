@@ -114,7 +114,7 @@ export class RedisSink implements Sink {
     for (let conflicts = 0; conflicts < conflictsMax; conflicts += 1) {
       const newest = await stream.newest(connection, patience);
       const found = entriesOf(batch, newest, this.#entryOptions());
-      if (found.kind === 'too_large') return found;
+      if (found.kind !== 'entries') return found;
       const { entries, repeats } = found;
       if (repeats > 0) this.#context.log.info('left out events that are in the stream already', { events: repeats });
       if (entries.length === 0) return { kind: 'delivered' };
@@ -128,7 +128,7 @@ export class RedisSink implements Sink {
 
   async #deliverUnowned(connection: RedisConnection, batch: SinkBatch, patience: Patience): Promise<SinkAnswer> {
     const found = entriesOf(batch, noEntry, this.#entryOptions());
-    if (found.kind === 'too_large') return found;
+    if (found.kind !== 'entries') return found;
     const tooLarge = await this.#tooLarge(connection, found.entries, patience);
     if (tooLarge !== undefined) return tooLarge;
     const stream = streamName(this.#options.stream, batch.signal);

@@ -3,6 +3,7 @@
 
 export { z } from 'zod';
 export { ConfigError } from '../../base/errors.ts';
+export { requestToJson } from '../../otlp/json.ts';
 export type { Signal, TelemetryBatch } from '../../otlp/signal.ts';
 export { eachRequest } from '../../otlp/split.ts';
 export type { Clock, Timer } from '../../platform/clock.ts';
