@@ -1,0 +1,181 @@
+// The `otlp` source: OTLP over HTTP/1.1, protobuf and JSON, as SDKs and collectors send it.
+//
+// A request is answered when the buffers have it, and not before. Protobuf is counted and handed on, byte for byte;
+// JSON is converted once, here. Every refusal is a google.rpc.Status in the encoding of the request.
+
+import type { IncomingMessage } from 'node:http';
+import { countEvents } from '../../../otlp/count.ts';
+import { jsonToRequest } from '../../../otlp/json.ts';
+import { encodePartialSuccess, encodeStatus, type ResponseEncoding } from '../../../otlp/response.ts';
+import type { Signal } from '../../../otlp/signal.ts';
+import { defineSource, type SourceDefinition } from '../../contract/definition.ts';
+import type { EmitResult, Source, SourceContext } from '../../contract/source.ts';
+import { type HttpAnswer, type HttpHandler, type Refusal, retryAfterHeader } from '../http-answer.ts';
+import { HttpListener } from '../http-listener.ts';
+import { limitsOf, type OtlpSourceOptions, otlpSourceSchema } from './otlp-options.ts';
+
+export const otlpSource: SourceDefinition = defineSource({
+  type: 'otlp',
+  schema: otlpSourceSchema,
+  create: (options, context) => new OtlpSource(options, context),
+});
+
+const signalOfPath: ReadonlyMap<string, Signal> = new Map([
+  ['/v1/logs', 'logs'],
+  ['/v1/traces', 'traces'],
+  ['/v1/metrics', 'metrics'],
+]);
+
+class OtlpSource implements Source, HttpHandler {
+  readonly #options: OtlpSourceOptions;
+  readonly #context: SourceContext;
+  #address: string | undefined;
+
+  constructor(options: OtlpSourceOptions, context: SourceContext) {
+    this.#options = options;
+    this.#context = context;
+  }
+
+  get address(): string | undefined {
+    return this.#address;
+  }
+
+  async run(): Promise<void> {
+    const { world, log, stopping } = this.#context;
+    if (stopping.aborted) return;
+    const listener = new HttpListener({
+      handler: this,
+      limits: limitsOf(this.#options),
+      allowedOrigins: this.#options.allowed_origins,
+      clock: world.clock,
+      log,
+    });
+    this.#address = await listener.listen(this.#options.address);
+    log.info('Listening for OTLP over HTTP.', { address: this.#address });
+    if (!stopping.aborted) {
+      await new Promise<void>((resolve) => stopping.addEventListener('abort', () => resolve(), { once: true }));
+    }
+    await listener.close();
+    this.#address = undefined;
+  }
+
+  refusesHead(head: IncomingMessage): Refusal | undefined {
+    const path = pathOf(head);
+    if (!signalOfPath.has(path)) {
+      return { status: 404, message: 'nothing is here: the paths are /v1/logs, /v1/traces and /v1/metrics' };
+    }
+    if (head.method !== 'POST') {
+      return { status: 405, message: `${path} takes POST and nothing else`, headers: { allow: 'POST' } };
+    }
+    if (encodingOf(head) !== undefined) return undefined;
+    return { status: 415, message: 'the content-type is neither application/x-protobuf nor application/json' };
+  }
+
+  async handle(head: IncomingMessage, body: Uint8Array, gone: AbortSignal): Promise<HttpAnswer> {
+    const signal = signalOfPath.get(pathOf(head)) ?? 'logs';
+    const encoding = encodingOf(head) ?? 'protobuf';
+    const request = encoding === 'json' ? jsonToRequest(signal, body) : counted(signal, body);
+    if (!request.ok) return this.answerRefusal(head, { status: 400, message: request.reason });
+    const { bytes, events } = request;
+    if (events === 0) return success(signal, encoding);
+    const { max_wait_secs: maxWaitMs } = this.#options;
+    const result = await this.#context.emit({ signal, events, bytes }, { maxWaitMs, signal: gone });
+    switch (result.kind) {
+      case 'accepted':
+        return success(signal, encoding);
+      case 'dropped':
+        return partialSuccess(signal, encoding, result);
+      case 'full':
+        return this.answerRefusal(head, {
+          status: 429,
+          message: 'the buffer is full; come again',
+          retryAfterMs: result.retryAfterMs,
+        });
+      case 'unavailable':
+        return this.answerRefusal(head, {
+          status: 503,
+          message: `not taken: ${result.reason}`,
+          retryAfterMs: result.retryAfterMs,
+        });
+      case 'too_large': {
+        const message = `an event is larger than the ${result.limitBytes} bytes that a buffer takes`;
+        return this.answerRefusal(head, { status: 413, message });
+      }
+    }
+  }
+
+  answerRefusal(head: IncomingMessage, { status, message, retryAfterMs, headers }: Refusal): HttpAnswer {
+    // Whoever sends neither encoding is most likely a person, and reads JSON.
+    const encoding = encodingOf(head) ?? 'json';
+    return {
+      status,
+      headers: { 'content-type': contentTypes[encoding], ...retryAfterHeader(retryAfterMs), ...headers },
+      body: encodeStatus({ code: rpcCodes[status], message }, encoding),
+    };
+  }
+}
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+function encodingOf({ headers }: IncomingMessage): ResponseEncoding | undefined {
+  const type = headers['content-type'];
+  if (type === contentTypes.protobuf) return 'protobuf';
+  switch (type?.split(';', 1)[0]?.trim().toLowerCase()) {
+    case contentTypes.protobuf:
+      return 'protobuf';
+    case contentTypes.json:
+      return 'json';
+    default:
+      return undefined;
+  }
+}
+
+const contentTypes: Readonly<Record<ResponseEncoding, string>> = {
+  protobuf: 'application/x-protobuf',
+  json: 'application/json',
+};
+
+type Counted =
+  | { readonly ok: true; readonly bytes: Uint8Array; readonly events: number }
+  | { readonly ok: false; readonly reason: string };
+
+function counted(signal: Signal, bytes: Uint8Array): Counted {
+  const events = countEvents(signal, bytes);
+  return events === undefined
+    ? { ok: false, reason: `the body is no OTLP request for ${signal}` }
+    : { ok: true, bytes, events };
+}
+
+function success(signal: Signal, encoding: ResponseEncoding): HttpAnswer {
+  const headers = { 'content-type': contentTypes[encoding] };
+  return { status: 200, headers, body: encodePartialSuccess(signal, undefined, encoding) };
+}
+
+/** A partial success is final: the client does not send the dropped events again, as the policy wants it. */
+function partialSuccess(
+  signal: Signal,
+  encoding: ResponseEncoding,
+  { events, reason }: Extract<EmitResult, { kind: 'dropped' }>,
+): HttpAnswer {
+  const why = reason === 'disk_full' ? 'the disk behind the buffer is full' : 'the buffer is full';
+  const refused = { rejected: events, message: `${why}, and its policy is to drop what is new` };
+  const headers = { 'content-type': contentTypes[encoding] };
+  return { status: 200, headers, body: encodePartialSuccess(signal, refused, encoding) };
+}
+
+/** google.rpc.Code of each refusal. */
+const rpcCodes: Readonly<Record<Refusal['status'], number>> = {
+  400: 3, // INVALID_ARGUMENT
+  403: 7, // PERMISSION_DENIED
+  404: 5, // NOT_FOUND
+  405: 12, // UNIMPLEMENTED
+  408: 4, // DEADLINE_EXCEEDED
+  413: 3,
+  415: 3,
+  429: 8, // RESOURCE_EXHAUSTED
+  500: 13, // INTERNAL
+  503: 14, // UNAVAILABLE
+};
