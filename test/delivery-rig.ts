@@ -1,12 +1,15 @@
 // What tests of the delivery share: a buffer on a simulated disk with numbered events in it, a sink that does what a
 // script says, and everything it was given.
 
+import { dirname } from 'node:path';
 import type { DiskBuffer, DiskBufferOptions } from '../src/index.ts';
 import { metadataOfSignal, type Signal } from '../src/otlp/signal.ts';
 import type { DeliverySettings } from '../src/pipeline/contract/settings.ts';
 import type { HealthAnswer, Sink, SinkAnswer, SinkBatch } from '../src/pipeline/contract/sink.ts';
 import type { DeadLetter, LetterAnswer, LetterBox } from '../src/pipeline/delivery/dead-letters.ts';
 import { SinkDriver, type SinkDriverOptions } from '../src/pipeline/delivery/sink-driver.ts';
+import type { FileHandle, FileSystem } from '../src/platform/file-system.ts';
+import type { HostFiles } from '../src/platform/host-files.ts';
 import { MemoryLog, type SimDiskOptions } from '../src/testing/index.ts';
 import { markersIn, sampleRequest } from '../src/testing/otlp-samples.ts';
 import { BufferRig } from './buffer-rig.ts';
@@ -237,6 +240,32 @@ export class DeliveryRig {
   lines(level: 'info' | 'warn' | 'error'): string[] {
     return this.log.lines.filter((line) => line.level === level).map(({ message }) => message);
   }
+}
+
+/** Files of the host on the simulated disk: those calls that small durable files need. */
+export function simHostFiles(fileSystem: FileSystem): HostFiles {
+  const openToWrite = async (path: string): Promise<FileHandle> => {
+    const isThere = (await fileSystem.facts(path)) !== undefined;
+    return await fileSystem.open(path, isThere ? 'read_write' : 'create');
+  };
+  const files: Partial<HostFiles> = {
+    openToWrite,
+    facts: async (path) => {
+      const facts = await fileSystem.facts(path);
+      return facts === undefined ? undefined : { ...facts, identity: path, modifiedMs: 0 };
+    },
+    makeDirectories: () => Promise.resolve(),
+    replaceText: async (path, text) => {
+      const draft = await openToWrite(`${path}.new`);
+      await draft.truncate(0);
+      if (text !== '') await draft.write(new TextEncoder().encode(text), 0);
+      await draft.syncData();
+      await draft.close();
+      await fileSystem.rename(`${path}.new`, path);
+      await fileSystem.syncDirectory(dirname(path));
+    },
+  };
+  return files as HostFiles;
 }
 
 export function eventsIn(bytes: Uint8Array): number[] {

@@ -2,7 +2,8 @@
 // as there are places, and settles what is answered. All waiting is done here, so that a sink needs no queue.
 //
 // Memory is bounded by the places: while all of them are taken nothing is read, and what one read gave beyond the last
-// batch waits here. Everything else stays in the buffer.
+// batch waits here. Everything else stays in the buffer. With several places the others go on while one batch comes
+// again; how far they may get ahead, and how much a crash then repeats, is the buffer's `maxUnsettledBytes`.
 //
 // I1  at most `places` batches are at the sink; with one place the order is strict, retries included
 // I2  at most one read is under way, and none while all places are taken (it is aborted then)
