@@ -1,5 +1,5 @@
-// Small OTLP requests for tests, put together by hand: each event carries its number as a text, `event-000042`, which can
-// be found again wherever a sink put it, in protobuf, JSON or plain lines.
+// Small OTLP requests for tests, put together by hand: each event carries its number as a text, `event-000042`, which
+// can be found again wherever a sink put it, in protobuf, JSON or plain lines.
 //
 // The encoder knows nothing of src/otlp: what both say of a request has to agree.
 
