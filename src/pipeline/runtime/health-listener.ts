@@ -1,0 +1,91 @@
+// Whether the pipeline is alive, whether it is ready, and what it is doing, by HTTP on an address of its own.
+//
+//   /healthz  200 while the process answers
+//   /readyz   200 while every source runs and every buffer and sink works; 503 with the reasons otherwise
+//   /status   what `PipelineStatus` says, as JSON
+//
+// An address of its own, because whoever watches the pipeline must not compete with those who send to it.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { PipelineStatus } from '../contract/status.ts';
+
+export class HealthListener {
+  readonly #server: Server;
+  readonly #status: () => PipelineStatus;
+
+  constructor(status: () => PipelineStatus) {
+    this.#status = status;
+    this.#server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) =>
+      this.#answer(request, response),
+    );
+    this.#server.maxConnections = 64;
+  }
+
+  /** Resolves with the address once it listens; rejects if it cannot. */
+  async listen({ host, port }: { readonly host: string; readonly port: number }): Promise<string> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    const { address, port: bound } = this.#server.address() as AddressInfo;
+    return `http://${address.includes(':') ? `[${address}]` : address}:${bound}`;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  #answer({ method, url }: IncomingMessage, response: ServerResponse): void {
+    if (method !== 'GET' && method !== 'HEAD') {
+      send(response, 405, { error: 'only GET is answered here' });
+      return;
+    }
+    const status = this.#status();
+    switch (url) {
+      case '/healthz':
+        send(response, 200, { state: status.state });
+        return;
+      case '/readyz': {
+        const reasons = reasonsNotReady(status);
+        send(response, reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
+        return;
+      }
+      case '/status':
+        send(response, 200, status);
+        return;
+      default:
+        send(response, 404, { error: 'there are /healthz, /readyz and /status' });
+    }
+  }
+}
+
+/** What keeps the pipeline from doing its work, a sentence each; empty: it is ready. */
+export function reasonsNotReady({ state, sources, buffers, sinks }: PipelineStatus): string[] {
+  const because = (reason: string | undefined): string => (reason === undefined ? '' : `: ${reason}`);
+  return [
+    ...(state === 'running' ? [] : [`the pipeline is ${state}`]),
+    ...sources
+      .filter((source) => source.state === 'starting' || source.state === 'waiting')
+      .map((source) => `source ${source.id} is not running${because(source.reason)}`),
+    ...buffers
+      .filter((buffer) => buffer.state !== 'open' && buffer.state !== 'starting')
+      .map((buffer) => `buffer ${buffer.id} is ${buffer.state}${because(buffer.reason)}`),
+    // A sink that retries is doing its work; one that is blocked needs somebody.
+    ...sinks
+      .filter((sink) => sink.state === 'blocked' || sink.state === 'waiting')
+      .map((sink) => `sink ${sink.id} is ${sink.state}${because(sink.reason)}`),
+  ];
+}
+
+function send(response: ServerResponse, code: number, body: unknown): void {
+  response.writeHead(code, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  response.end(`${JSON.stringify(body)}\n`);
+}

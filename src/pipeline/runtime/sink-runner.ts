@@ -1,0 +1,153 @@
+// A sink in the pipeline: made, asked for its health, driven, and made again when it crashes. Its cursor stays the same;
+// what a crashed sink had in its hands was handed back and comes again, in order.
+
+import type { CursorContract } from '../../stage/buffer-contract.ts';
+import type { Log } from '../contract/log.ts';
+import type { SinkSettings } from '../contract/settings.ts';
+import type { HealthAnswer, Sink, SinkContext, SinkOrigin } from '../contract/sink.ts';
+import type { SinkStatus } from '../contract/status.ts';
+import type { World } from '../contract/world.ts';
+import { DeadLetters } from '../delivery/dead-letters.ts';
+import { type DriverStatus, SinkDriver } from '../delivery/sink-driver.ts';
+import { supervise } from './supervision.ts';
+
+export interface SinkRunnerOptions {
+  readonly settings: SinkSettings;
+  readonly cursor: CursorContract;
+  readonly origin: SinkOrigin;
+  readonly world: World;
+  readonly log: Log;
+  /** Aborted when the sink is not to be made anew. */
+  readonly stopping: AbortSignal;
+}
+
+type Totals = Pick<DriverStatus, 'delivered' | 'refusedEvents' | 'rejectedEvents' | 'retries'>;
+
+const nothing: Totals = { delivered: { events: 0, bytes: 0 }, refusedEvents: 0, rejectedEvents: 0, retries: 0 };
+
+export class SinkRunner {
+  readonly #options: SinkRunnerOptions;
+  readonly #log: Log;
+  readonly #health = Promise.withResolvers<HealthAnswer>();
+  #driver: SinkDriver | undefined;
+  /** What drivers before this one have counted. */
+  #past: Totals = nothing;
+  #between: { readonly state: 'starting' | 'waiting' | 'stopped'; readonly reason?: string; readonly sinceMs: number };
+  #restarts = 0;
+  #stopAfterMs: number | undefined;
+
+  constructor(options: SinkRunnerOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ sink: options.settings.id });
+    this.#between = { state: 'starting', sinceMs: options.world.clock.now() };
+  }
+
+  /** What the first health check said; healthy where there is none. Never rejects. */
+  get health(): Promise<HealthAnswer> {
+    return this.#health.promise;
+  }
+
+  /** Resolves when the buffer is closed or the sink was stopped. Rejects with a ConfigError only. */
+  async run(): Promise<void> {
+    const { settings, world, stopping } = this.#options;
+    const now = (): number => world.clock.now();
+    try {
+      await supervise(() => this.#live(), {
+        what: `sink ${settings.id}`,
+        clock: world.clock,
+        random: world.random,
+        log: this.#log,
+        stopping,
+        crashed: (reason) => {
+          this.#between = { state: 'waiting', reason, sinceMs: now() };
+          this.#restarts += 1;
+          this.#health.resolve({ kind: 'retryable', reason });
+        },
+      });
+    } finally {
+      this.#between = { state: 'stopped', sinceMs: now() };
+      this.#health.resolve({ kind: 'retryable', reason: 'the sink was stopped' });
+    }
+  }
+
+  /** Takes nothing more, waits so long for what is at the sink, and hands back the rest. May be called again, sooner. */
+  async stop(afterMs: number): Promise<void> {
+    this.#stopAfterMs = afterMs;
+    await this.#driver?.stop({ afterMs });
+  }
+
+  status(): SinkStatus {
+    const { id, definition, buffer } = this.#options.settings;
+    const driver = this.#driver?.status();
+    const { state, reason, sinceMs } = driver ?? { reason: undefined, ...this.#between };
+    const totals = driver === undefined ? this.#past : sum(this.#past, driver);
+    const inFlight = driver?.inFlight ?? 0;
+    const { delivered, refusedEvents, rejectedEvents, retries } = totals;
+    const counts = { delivered, refusedEvents, rejectedEvents, retries, inFlight };
+    return { id, type: definition.type, buffer, state, reason, sinceMs, restarts: this.#restarts, ...counts };
+  }
+
+  async #live(): Promise<void> {
+    const { settings, cursor, world } = this.#options;
+    const sink = await settings.definition.create(settings.options as never, this.#context());
+    const letters = settings.delivery.deadLetters;
+    const deadLetters = letters === undefined ? undefined : new DeadLetters({ ...letters, sink: settings.id, world });
+    try {
+      await this.#checkHealth(sink);
+      if (this.#stopAfterMs !== undefined) return;
+      await this.#drive(
+        new SinkDriver({ cursor, sink, settings: settings.delivery, deadLetters, world, log: this.#log }),
+      );
+    } finally {
+      await deadLetters?.close();
+      await sink.close?.();
+    }
+  }
+
+  async #drive(driver: SinkDriver): Promise<void> {
+    this.#driver = driver;
+    try {
+      await driver.run();
+    } finally {
+      this.#past = sum(this.#past, driver.status());
+      this.#driver = undefined;
+    }
+  }
+
+  /** Says what is wrong before the first batch does; never a reason not to start. */
+  async #checkHealth(sink: Sink): Promise<void> {
+    const { settings, world } = this.#options;
+    if (sink.checkHealth === undefined || !settings.delivery.healthcheck.enabled) {
+      this.#health.resolve({ kind: 'healthy' });
+      return;
+    }
+    const over = new AbortController();
+    const timer = world.clock.setTimer(settings.delivery.request.timeoutMs, () => over.abort());
+    try {
+      const answer = await sink.checkHealth({ signal: over.signal });
+      if (answer.kind === 'healthy') this.#log.info('the sink is healthy');
+      else this.#log.warn(`the sink is not healthy (${answer.kind})`, { reason: answer.reason });
+      this.#health.resolve(answer);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #context(): SinkContext {
+    const { settings, origin, world } = this.#options;
+    const { timeoutMs, headers } = settings.delivery.request;
+    return { id: settings.id, origin, timeoutMs, headers, world, log: this.#log };
+  }
+}
+
+function sum(one: Totals, other: Totals): Totals {
+  return {
+    delivered: {
+      events: one.delivered.events + other.delivered.events,
+      bytes: one.delivered.bytes + other.delivered.bytes,
+    },
+    refusedEvents: one.refusedEvents + other.refusedEvents,
+    rejectedEvents: one.rejectedEvents + other.rejectedEvents,
+    retries: one.retries + other.retries,
+  };
+}
