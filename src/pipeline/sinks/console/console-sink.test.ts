@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { ZodType } from 'zod';
 import { encodeRequest } from '../../../otlp/encode.ts';
 import type { OutputResult, OutputStream } from '../../../platform/output-stream.ts';
+import { testSinkContext } from '../../../testing/pipeline-contexts.ts';
 import type { SinkBatch } from '../../contract/sink.ts';
 import { ConsoleSink, consoleSink } from './console-sink.ts';
 
@@ -37,9 +38,10 @@ class HeldOutput implements OutputStream {
 
 function rig(given: object = {}) {
   const output = new HeldOutput();
-  const sink = new ConsoleSink((consoleSink.schema as ZodType).parse(given) as never, output);
+  const context = testSinkContext();
+  const sink = new ConsoleSink((consoleSink.schema as ZodType).parse(given) as never, context, output);
   const stopping = new AbortController();
-  return { output, sink, stopping, options: { signal: stopping.signal } };
+  return { output, sink, stopping, options: { signal: stopping.signal }, sim: context.world.sim };
 }
 
 it('answers when the stream has taken the lines, not before', async () => {
@@ -92,6 +94,18 @@ it('gives up waiting when told, and has never more than one text in the stream',
   expect(await second).toEqual({ kind: 'delivered' });
 });
 
+it('waits no longer than the time-out, and prints nothing twice when it comes again', async () => {
+  const { output, sink, options, sim } = rig();
+  expect(await sim.run(sink.deliver(logOf('one'), options))).toMatchObject({ kind: 'retryable' });
+  expect(sim.timeMs).toBe(5_000);
+  expect(await sim.run(sink.deliver(logOf('other'), options))).toMatchObject({ kind: 'retryable' });
+  const again = sink.deliver(logOf('one'), options);
+  output.take();
+  expect(await again).toEqual({ kind: 'delivered' });
+  expect(output.texts).toHaveLength(1);
+  expect(sim.pending()).toEqual([]);
+});
+
 it('rejects what is no request', async () => {
   const { sink, options } = rig();
   expect(await sink.deliver(batchOf(Uint8Array.of(10, 255)), options)).toMatchObject({ kind: 'rejected' });
@@ -99,6 +113,6 @@ it('rejects what is no request', async () => {
 
 it('is made for the standard streams', () => {
   const options = (consoleSink.schema as ZodType).parse({ target: 'stderr' });
-  expect(consoleSink.create(options as never, undefined as never)).toBeInstanceOf(ConsoleSink);
+  expect(consoleSink.create(options as never, testSinkContext())).toBeInstanceOf(ConsoleSink);
   expect((consoleSink.schema as ZodType).safeParse({ target: 'printer' }).success).toBe(false);
 });

@@ -2,12 +2,16 @@
 //
 // A batch is delivered when the stream has taken it. A reader that is slow holds the sink up and nothing else: the rest
 // stays in the buffer. A reader that has gone blocks it, visibly; what was not printed stays in the buffer, too.
+//
+// What the stream has not taken in time cannot be called back: the answer is retryable, and when the same lines come
+// again they are not written a second time but waited for.
 
 import { z } from 'zod';
 import { eachEvent } from '../../../otlp/decode.ts';
 import { type OutputResult, type OutputStream, standardOutput } from '../../../platform/output-stream.ts';
 import { defineSink, type SinkDefinition } from '../../contract/definition.ts';
-import type { Sink, SinkAnswer, SinkBatch } from '../../contract/sink.ts';
+import type { Sink, SinkAnswer, SinkBatch, SinkContext } from '../../contract/sink.ts';
+import { pause } from '../../runtime/pause.ts';
 import { coloured, eventLine, plain } from './event-line.ts';
 
 interface Options {
@@ -26,39 +30,61 @@ const schema = z.strictObject({
 export const consoleSink: SinkDefinition = defineSink({
   type: 'console',
   schema,
-  create: (options) => new ConsoleSink(options, standardOutput(options.target)),
+  create: (options, context) => new ConsoleSink(options, context, standardOutput(options.target)),
 });
+
+interface Unfinished {
+  readonly text: string;
+  readonly writing: Promise<OutputResult>;
+}
 
 export class ConsoleSink implements Sink {
   /** Lines of two batches must not mix. */
   readonly concurrencyMax = 1;
   readonly #options: Options;
+  readonly #context: SinkContext;
   readonly #output: OutputStream;
-  /** A write that the stream had not taken when its batch was given up. */
-  #unfinished: Promise<OutputResult> | undefined;
+  /** Given to the stream, and given up by its delivery before the stream had taken it. */
+  #unfinished: Unfinished | undefined;
 
-  constructor(options: Options, output: OutputStream) {
+  constructor(options: Options, context: SinkContext, output: OutputStream) {
     this.#options = options;
+    this.#context = context;
     this.#output = output;
   }
 
   async deliver(batch: SinkBatch, { signal }: { readonly signal: AbortSignal }): Promise<SinkAnswer> {
     const text = this.#textOf(batch);
     if (text === undefined) return { kind: 'rejected', reason: `a record is no OTLP request of ${batch.signal}` };
+    const earlier = this.#unfinished;
     // Never more than one text in the stream: each retry would otherwise add its own.
-    if (this.#unfinished !== undefined) await takenOrAborted(this.#unfinished, signal);
-    if (signal.aborted) return { kind: 'retryable', reason: 'stopped before it was printed' };
-    const writing = this.#output.write(text);
-    this.#unfinished = writing;
-    const result = await takenOrAborted(writing, signal);
-    if (result !== 'waiting') this.#unfinished = undefined;
-    switch (result) {
+    if (earlier !== undefined && earlier.text !== text) await this.#taken(earlier, signal);
+    if (signal.aborted || (this.#unfinished !== undefined && this.#unfinished.text !== text)) return this.#notYet();
+    this.#unfinished ??= { text, writing: this.#output.write(text) };
+    switch (await this.#taken(this.#unfinished, signal)) {
       case 'written':
         return { kind: 'delivered' };
       case 'closed':
         return { kind: 'blocked', reason: `nobody reads ${this.#output.name} any more; start again with a reader` };
       case 'waiting':
-        return { kind: 'retryable', reason: `${this.#output.name} has not taken it yet` };
+        return this.#notYet();
+    }
+  }
+
+  #notYet(): SinkAnswer {
+    return { kind: 'retryable', reason: `${this.#output.name} has not taken what it was given` };
+  }
+
+  async #taken(unfinished: Unfinished, signal: AbortSignal): Promise<OutputResult | 'waiting'> {
+    const { world, timeoutMs } = this.#context;
+    const over = new AbortController();
+    const late = pause(world.clock, timeoutMs, AbortSignal.any([signal, over.signal])).then(() => 'waiting' as const);
+    try {
+      const result = await Promise.race([unfinished.writing, late]);
+      if (result !== 'waiting') this.#unfinished = undefined;
+      return result;
+    } finally {
+      over.abort();
     }
   }
 
@@ -76,13 +102,4 @@ export class ConsoleSink implements Sink {
     }
     return text;
   }
-}
-
-function takenOrAborted(writing: Promise<OutputResult>, signal: AbortSignal): Promise<OutputResult | 'waiting'> {
-  return new Promise((resolve, reject) => {
-    const giveUp = (): void => resolve('waiting');
-    if (signal.aborted) giveUp();
-    signal.addEventListener('abort', giveUp, { once: true });
-    writing.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
-  });
 }
