@@ -6,9 +6,10 @@ import { blackholeSink } from './sinks/blackhole/blackhole-sink.ts';
 import { consoleSink } from './sinks/console/console-sink.ts';
 import { fileSink } from './sinks/file/file-sink.ts';
 import { otlpSink } from './sinks/otlp/otlp-sink.ts';
+import { fileSource } from './sources/file/file-source.ts';
 import { generateSource } from './sources/generate/generate-source.ts';
 import { otlpSource } from './sources/otlp/otlp-source.ts';
 
-export const builtinSources: readonly SourceDefinition[] = [generateSource, otlpSource];
+export const builtinSources: readonly SourceDefinition[] = [fileSource, generateSource, otlpSource];
 export const builtinBuffers: readonly BufferDefinition[] = [diskBuffer];
 export const builtinSinks: readonly SinkDefinition[] = [blackholeSink, consoleSink, fileSink, otlpSink];
