@@ -1,10 +1,12 @@
 // What a user of the published package does first, as a program of theirs: it runs on plain JavaScript, in a folder
 // where `spillway` is installed from the tarball, under every Node that the package supports.
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 
 const manifestPath = createRequire(import.meta.url).resolve('spillway/package.json');
 const manifest = JSON.parse(await readFile(manifestPath, 'utf8'));
@@ -77,9 +79,32 @@ async function storeAndDeliverThroughRx() {
   }
 }
 
+/** The program that the package installs, with a config of the user's. */
+async function runAPipeline() {
+  const folder = await mkdtemp(join(tmpdir(), 'spillway-packed-'));
+  const program = join(dirname(manifestPath), manifest.bin.spillway);
+  const spillway = (...args) => promisify(execFile)(process.execPath, [program, ...args], { cwd: folder });
+  try {
+    const { stdout } = await spillway('--version');
+    strictEqual(stdout.trim(), manifest.version);
+    const sources = 'sources: { made: { type: generate, rate: 10000, count: 50, signals: [logs] } }';
+    const sinks = 'sinks: { out: { type: file, inputs: [made], path: out.jsonl, encoding: { codec: text } } }';
+    await writeFile(join(folder, 'pipeline.yaml'), `data_dir: data\n${sources}\n${sinks}\n`);
+    await spillway('validate', 'pipeline.yaml');
+    await spillway('run', 'pipeline.yaml');
+    const lines = (await readFile(join(folder, 'out.jsonl'), 'utf8')).trim().split('\n');
+    strictEqual(lines.length, 50);
+    const verified = JSON.parse((await spillway('verify', 'data/buffers/out', '--json')).stdout);
+    ok(verified.isWhole);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 strictEqual(manifest.name, 'spillway');
 await importEverything();
 await refuseTheRest();
 await storeAndDeliver();
 await storeAndDeliverThroughRx();
+await runAPipeline();
 process.stdout.write(`ok ${process.version}\n`);
