@@ -22,6 +22,8 @@ import type { LedgerContent, LedgerCursor, LedgerTotals } from './ledger-slot.ts
 import type { Limits } from './limits.ts';
 import { LogBuffer } from './log-buffer.ts';
 import { Accounts } from './ordered-finalizer-accounts.ts';
+import { FrameFeed } from './ordered-finalizer-feed.ts';
+import { LogReader, type ReadContext } from './reader.ts';
 import type { Recovered } from './recovery.ts';
 import { Repairs } from './recovery-repairs.ts';
 import type { SegmentCatalog } from './segment-catalog.ts';
@@ -215,22 +217,26 @@ export class Core {
   }
 
   #createCursors(fileSystem: FileSystem, recovered: Recovered): CursorSet {
-    const { limits, clock, events, catalog, log, quarantine, committer, accounts } = this;
+    const { limits, clock, events, catalog, log, quarantine, committer, accounts, uuid } = this;
+    const context: ReadContext = {
+      fileSystem,
+      clock,
+      events,
+      catalog,
+      log,
+      quarantine,
+      readableId: () => committer.readableId,
+      written: () => committer.written,
+    };
+    const { maxUnsettledBytes } = limits;
     return new CursorSet({
-      uuid: this.uuid,
-      limits,
+      clock,
+      events,
+      required: limits.cursors.map(({ name }) => name),
+      feed: (_name, start, given) =>
+        new FrameFeed({ ...given, reader: new LogReader(context, start), start, uuid, maxUnsettledBytes }),
       accounts,
       unconfirmed: recovered.unconfirmed,
-      context: {
-        fileSystem,
-        clock,
-        events,
-        catalog,
-        log,
-        quarantine,
-        readableId: () => committer.readableId,
-        written: () => committer.written,
-      },
       watch: () => {
         committer.watch();
         return () => committer.unwatch();

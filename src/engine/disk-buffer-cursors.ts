@@ -6,18 +6,15 @@ import { UsageError } from '../base/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { EventHub } from './events.ts';
 import { cursorsMax, type IdRange, type LedgerContent } from './ledger-slot.ts';
-import type { Limits } from './limits.ts';
 import type { ReleasedRun } from './ordered-finalizer.ts';
 import type { Accounts } from './ordered-finalizer-accounts.ts';
 import { Cursor, type CursorHost, type CursorPosition } from './ordered-finalizer-cursor.ts';
-import { LogReader, type ReadContext } from './reader.ts';
+import type { CursorFeed, FeedContext } from './ordered-finalizer-feed.ts';
 
 export class CursorSet implements CursorHost {
-  readonly uuid: string;
   readonly clock: Clock;
   readonly events: EventHub;
-  readonly maxUnsettledBytes: number;
-  readonly #context: ReadContext;
+  readonly #feed: (name: string, position: CursorPosition, context: FeedContext) => CursorFeed;
   readonly #accounts: Accounts;
   readonly #cursors = new Map<string, Cursor>();
   readonly #required: ReadonlySet<string>;
@@ -29,9 +26,12 @@ export class CursorSet implements CursorHost {
   #othersId = 0;
 
   constructor(options: {
-    readonly uuid: string;
-    readonly limits: Limits;
-    readonly context: ReadContext;
+    readonly clock: Clock;
+    readonly events: EventHub;
+    /** Names of the cursors that may not be removed. At least one. */
+    readonly required: readonly string[];
+    /** Makes what gives a cursor its records from `position` on. */
+    readonly feed: (name: string, position: CursorPosition, context: FeedContext) => CursorFeed;
     readonly accounts: Accounts;
     readonly unconfirmed: readonly IdRange[];
     readonly watch: () => () => void;
@@ -40,13 +40,11 @@ export class CursorSet implements CursorHost {
     /** Something came back from a consumer. */
     readonly settled: () => void;
   }) {
-    this.uuid = options.uuid;
-    this.clock = options.context.clock;
-    this.events = options.context.events;
-    this.maxUnsettledBytes = options.limits.maxUnsettledBytes;
-    this.#context = options.context;
+    this.clock = options.clock;
+    this.events = options.events;
+    this.#feed = options.feed;
     this.#accounts = options.accounts;
-    this.#required = new Set(options.limits.cursors.map(({ name }) => name));
+    this.#required = new Set(options.required);
     this.#unconfirmed = options.unconfirmed;
     this.#watch = options.watch;
     this.#moved = options.moved;
@@ -75,8 +73,8 @@ export class CursorSet implements CursorHost {
           'Remove one first',
       });
     }
-    const reader = new LogReader(this.#context, position);
-    const cursor = new Cursor({ name, host: this, reader, position, ...(usable === undefined ? {} : { usable }) });
+    const feed = (context: FeedContext): CursorFeed => this.#feed(name, position, context);
+    const cursor = new Cursor({ name, host: this, position, feed, ...(usable === undefined ? {} : { usable }) });
     this.#cursors.set(name, cursor);
     return cursor;
   }

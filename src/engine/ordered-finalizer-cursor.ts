@@ -14,9 +14,9 @@ import type { EventHub } from './events.ts';
 import { OrderedFinalizer, type ReleasedRun } from './ordered-finalizer.ts';
 import { add, createCounters, type SettlementCounters } from './ordered-finalizer-accounts.ts';
 import { type DeliveredRecord, Delivery, type DeliveryOwner } from './ordered-finalizer-delivery.ts';
-import { FrameFeed } from './ordered-finalizer-feed.ts';
+import type { CursorFeed, FeedContext } from './ordered-finalizer-feed.ts';
 import { type Retry, RetryHeap } from './ordered-finalizer-retries.ts';
-import type { LogReader, ReadStart } from './reader.ts';
+import type { ReadStart } from './reader.ts';
 
 export interface ReadOptions {
   /** Most records in one delivery. Default 1,000. */
@@ -35,10 +35,8 @@ export interface CursorPosition extends ReadStart {
 
 /** What a cursor asks of the buffer around it. */
 export interface CursorHost {
-  readonly uuid: string;
   readonly clock: Clock;
   readonly events: EventHub;
-  readonly maxUnsettledBytes: number;
   /** Ids at which released runs are cut, for the buffer's accounts; ascending. */
   cuts(cursor: Cursor): readonly number[];
   released(cursor: Cursor, run: ReleasedRun): void;
@@ -57,11 +55,10 @@ export interface CursorHost {
 export class Cursor implements DeliveryOwner {
   readonly name: string;
   readonly #host: CursorHost;
-  readonly #reader: LogReader;
   readonly #finalizer: OrderedFinalizer;
   readonly #retries = new RetryHeap();
   readonly #counters: SettlementCounters = createCounters();
-  readonly #feed: FrameFeed;
+  readonly #feed: CursorFeed;
   readonly #open = new Set<Delivery>();
   #payloadBytes: number;
   #retried = 0;
@@ -78,26 +75,23 @@ export class Cursor implements DeliveryOwner {
   constructor(options: {
     readonly name: string;
     readonly host: CursorHost;
-    readonly reader: LogReader;
     readonly position: CursorPosition;
+    /** Makes what gives the records from `position` on. */
+    readonly feed: (context: FeedContext) => CursorFeed;
     /** Reading begins once this has resolved: the position is durable. */
     readonly usable?: Promise<void>;
   }) {
     this.name = options.name;
     this.#host = options.host;
-    this.#reader = options.reader;
     this.#payloadBytes = options.position.payloadBytes;
     this.#finalizer = new OrderedFinalizer({
       position: options.position.nextId,
       released: (run) => this.#released(run),
     });
-    this.#feed = new FrameFeed({
-      reader: options.reader,
+    this.#feed = options.feed({
       finalizer: this.#finalizer,
-      uuid: options.host.uuid,
-      maxUnsettledBytes: options.host.maxUnsettledBytes,
-      start: options.position,
       passGap: (from, to) => this.#passGap(from, to),
+      wake: () => this.wake(),
     });
     if (options.usable !== undefined) this.#waitUntil(options.usable);
   }
@@ -192,7 +186,7 @@ export class Cursor implements DeliveryOwner {
   }
 
   async #load(): Promise<void> {
-    this.#loading = this.#reader.load();
+    this.#loading = this.#feed.load();
     try {
       await this.#loading;
     } finally {
@@ -221,10 +215,15 @@ export class Cursor implements DeliveryOwner {
    */
   async dropTo(place: ReadStart, bytes: number): Promise<{ readonly events: number; readonly bytes: number }> {
     await this.#loading?.catch(() => undefined); // A read that began before the pause still holds the file.
-    const unread = Math.max(0, place.nextId - this.#feed.unreadId);
-    if (unread > 0) await this.#feed.jump(place);
+    if (place.nextId > this.#feed.unreadId) await this.#feed.jump(place);
     // From here on nothing waits: what is settled meanwhile was settled before the drop, and counts.
-    const handedOut = this.#finalizer.settleBelow(place.nextId, 'dropped_oldest');
+    return this.giveUp(place.nextId, bytes);
+  }
+
+  /** The part of {@link dropTo} that takes no time, for a feed that need not be told where to go on. */
+  giveUp(nextId: number, bytes: number): { readonly events: number; readonly bytes: number } {
+    const unread = Math.max(0, nextId - this.#feed.unreadId);
+    const handedOut = this.#finalizer.settleBelow(nextId, 'dropped_oldest');
     if (unread > 0) this.#feed.skip(unread, bytes, 'dropped_oldest');
     this.#retries.retain((retry) => this.#finalizer.isOpen(retry.ticket));
     this.#release();
@@ -243,7 +242,7 @@ export class Cursor implements DeliveryOwner {
     this.#open.clear();
     this.#ended = true;
     await this.#turn;
-    await this.#reader.close();
+    await this.#feed.close();
   }
 
   // Handing out.

@@ -42,7 +42,38 @@ export interface Fill {
   readonly end: 'limit' | 'load' | 'caught_up' | 'window' | 'gap' | FormatError;
 }
 
-export class FrameFeed {
+/** Where a cursor's records come from. A buffer that has no frames brings a feed of its own. */
+export interface CursorFeed {
+  /** The id of the next record that was never handed out. */
+  readonly unreadId: number;
+  /** Bytes that are kept for what is handed out and not released. */
+  readonly unsettledBytes: number;
+  /** A place in the files from which the oldest unreleased record can be found, if there are files. */
+  readonly place: { readonly segment: number; readonly offset: number };
+  /** Takes records that were never handed out: as many as the limits allow and memory holds, at least one if any. */
+  fill(maxRecords: number, maxBytes: number): Fill;
+  /** What `fill` needs when it has answered `load`. */
+  load(): Promise<void>;
+  /** Counts events as handed out and settled that nobody will see. */
+  skip(events: number, bytes: number, settlement: Settlement): void;
+  /** Goes on behind `place`; what lies between is to be given to {@link skip}. */
+  jump(place: ReadStart): Promise<void>;
+  /** The finalizer has released entries: what only they needed is let go. */
+  released(): void;
+  close(): Promise<void>;
+}
+
+/** What a cursor gives to its feed. */
+export interface FeedContext {
+  /** Every record handed out is an entry there, and every event skipped. */
+  readonly finalizer: OrderedFinalizer;
+  /** Ids are missing here; they are to be given to {@link CursorFeed.skip}. */
+  readonly passGap: (from: number, to: number) => void;
+  /** There may be more to take: a waiting read looks again. */
+  readonly wake: () => void;
+}
+
+export class FrameFeed implements CursorFeed {
   readonly #reader: LogReader;
   readonly #finalizer: OrderedFinalizer;
   readonly #uuid: string;
@@ -64,8 +95,7 @@ export class FrameFeed {
     readonly uuid: string;
     readonly maxUnsettledBytes: number;
     readonly start: ReadStart;
-    /** Ids are missing here; they are to be given to {@link skip}. */
-    readonly passGap: (from: number, to: number) => void;
+    readonly passGap: FeedContext['passGap'];
   }) {
     this.#reader = options.reader;
     this.#finalizer = options.finalizer;
@@ -86,12 +116,10 @@ export class FrameFeed {
     return this.#unsettledBytes;
   }
 
-  /** A place in the files from which the oldest unreleased record can be found. */
   get place(): { readonly segment: number; readonly offset: number } {
     return this.#held[0]?.copy ?? this.#place;
   }
 
-  /** Takes records that were never handed out: as many as the limits allow and memory holds, at least one if any. */
   fill(maxRecords: number, maxBytes: number): Fill {
     const records: DeliveredRecord[] = [];
     let firstTicket = 0;
@@ -107,13 +135,15 @@ export class FrameFeed {
     }
   }
 
-  /** Counts events as handed out and settled that nobody will see. */
+  load(): Promise<void> {
+    return this.#reader.load();
+  }
+
   skip(events: number, bytes: number, settlement: Settlement): void {
     this.#finalizer.settle(this.#finalizer.add(events, bytes), settlement);
     this.#unreadId += events;
   }
 
-  /** Goes on behind `place`; what lies between is to be given to {@link skip}. */
   async jump(place: ReadStart): Promise<void> {
     this.#current = undefined;
     this.#waiting = undefined;
@@ -121,7 +151,7 @@ export class FrameFeed {
     await this.#reader.seek(place);
   }
 
-  /** The finalizer has released entries: frames of which nothing is left are let go. */
+  /** Frames of which nothing is left are let go. */
   released(): void {
     const head = this.#finalizer.headTicket;
     for (;;) {
@@ -131,6 +161,10 @@ export class FrameFeed {
       this.#unsettledBytes -= held.copy.frame.byteLength;
       if (held.copy.frame.nextId > this.#place.nextId) this.#place = behind(held.copy);
     }
+  }
+
+  close(): Promise<void> {
+    return this.#reader.close();
   }
 
   /** Makes the next frame the current one, or says why that is not possible now. */
