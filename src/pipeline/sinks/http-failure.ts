@@ -22,6 +22,7 @@ export function failureOf(cause: unknown, peer: string): Failure | undefined {
 /** Of an error that wraps others, such as one per address tried, the first that has a code. */
 function codeOf(cause: unknown): string | undefined {
   if (!(cause instanceof Error)) return undefined;
+  if (cause.name === 'HTTPParserError') return 'HPE';
   if ('code' in cause && typeof cause.code === 'string') return specificCode(cause, cause.code);
   const inner = cause instanceof AggregateError ? cause.errors : [cause.cause];
   return inner.map(codeOf).find((code) => code !== undefined);
@@ -72,6 +73,6 @@ function blockReason(code: string): string | undefined {
   if (blockReasons[code] !== undefined) return blockReasons[code];
   if (/^(?:ERR_TLS|CERT)_/.test(code) || certificateCodes.includes(code)) return 'the certificate is not trusted';
   if (/^ERR_O?SSL/.test(code)) return 'the TLS handshake failed';
-  if (code.startsWith('HPE_')) return 'what answers there does not speak HTTP';
+  if (code.startsWith('HPE')) return 'what answers there does not speak HTTP';
   return undefined;
 }

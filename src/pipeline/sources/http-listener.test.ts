@@ -1,9 +1,9 @@
+import type { IncomingMessage } from 'node:http';
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { postHead, postOnce, RawClient, type RawReply, turn, until } from '../../../test/http-rig.ts';
 import { MemoryLog, type SimulatedWorld, simulatedWorld } from '../../testing/index.ts';
-import type { HttpHandler } from './http-answer.ts';
-import { retryAfterHeader } from './http-answer.ts';
+import { type HttpAnswer, type HttpHandler, type Refusal, retryAfterHeader } from './http-answer.ts';
 import { HttpListener, type ListenerLimits, listenerLimitDefaults } from './http-listener.ts';
 
 const KiB = 1024;
@@ -14,15 +14,11 @@ class Measurer implements HttpHandler {
   readonly gone: AbortSignal[] = [];
   answerAll: Promise<unknown> = Promise.resolve();
 
-  refusesHead({ url }: { url?: string }): { status: 404; message: string } | undefined {
+  refusesHead({ url }: IncomingMessage): Refusal | undefined {
     return url === '/missing' ? { status: 404, message: 'missing' } : undefined;
   }
 
-  async handle(
-    head: { url?: string },
-    body: Uint8Array,
-    gone: AbortSignal,
-  ): Promise<{ status: number; headers: Record<string, string>; body: string }> {
+  async handle(head: IncomingMessage, body: Uint8Array, gone: AbortSignal): Promise<HttpAnswer> {
     this.bodies.push(body);
     this.gone.push(gone);
     await this.answerAll;
@@ -30,10 +26,7 @@ class Measurer implements HttpHandler {
     return { status: 200, headers: {}, body: String(body.length) };
   }
 
-  answerRefusal(
-    _head: unknown,
-    { status, message, retryAfterMs, headers }: Parameters<HttpHandler['answerRefusal']>[1],
-  ): { status: number; headers: Record<string, string>; body: string } {
+  answerRefusal(_head: IncomingMessage, { status, message, retryAfterMs, headers }: Refusal): HttpAnswer {
     return { status, headers: { ...headers, ...retryAfterHeader(retryAfterMs) }, body: message };
   }
 }

@@ -99,7 +99,7 @@ export const otlpSinkSchema: ZodType<OtlpSinkOptions> = z
     tls: tls.prefault({}).describe('For https://.'),
   })
   .superRefine((options, context) => {
-    if (signals.some((signal) => endpointOf(options, signal) !== undefined)) return;
+    if (signals.some((signal) => (options[`${signal}_endpoint`] ?? options.endpoint) !== undefined)) return;
     const message = 'say where to send: an endpoint such as http://127.0.0.1:4318, or one for each signal';
     context.addIssue({ code: 'custom', path: ['endpoint'], message });
   });
