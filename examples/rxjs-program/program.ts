@@ -21,8 +21,10 @@ const retryMs = 50;
 const timeoutMs = 1_000;
 const reportMs = 200;
 
-/** Sends a delivery until the store has taken it, and acknowledges it then. Meanwhile it keeps its place: so later ones
- * wait, and the order holds. What is not acknowledged when the process dies comes again at its next start. */
+/**
+ * Sends a delivery until the store has taken it, and acknowledges it then. Meanwhile it keeps its place: so later ones
+ * wait, and the order holds. What is not acknowledged when the process dies comes again at its next start.
+ */
 function send(delivery: DeliveryContract, url: string): Observable<unknown> {
   const body = delivery.records.map(({ key, payload }) => `${key} ${new TextDecoder().decode(payload)}\n`).join('');
   return defer(async () => {

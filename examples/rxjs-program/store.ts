@@ -1,5 +1,5 @@
 // The peer: a small HTTP server that stores readings. It can be taken away: then it cuts every connection. The request
-// that arrives first after that is stored all the same, and only its answer is lost, which is what makes senders repeat.
+// that comes first after that is stored all the same, and only its answer is lost, which is what makes senders repeat.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -59,8 +59,7 @@ export class Store {
     }
   }
 
-  /** A line is the record's key and the reading. The key stays the same when a record is sent again, also by a process
-   * that was started anew: so a repeat is known. */
+  /** A line is a record's key and the reading. A repeat is known by its key, also one from a process started anew. */
   #keep(line: string): void {
     const at = line.indexOf(' ');
     const key = line.slice(0, at);
