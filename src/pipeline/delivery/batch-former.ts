@@ -108,7 +108,6 @@ export class BatchFormer {
       let forming = this.#forming;
       while (at < records.length) {
         const record = records[at] as RecordContract;
-        if (forming !== undefined && this.#isFull(forming)) break;
         const lane = this.#laneOf(record);
         if (forming === undefined) forming = new FormingBatch(lane);
         else if (!forming.isFor(lane) || !this.#fits(forming, record)) break;

@@ -73,6 +73,15 @@ describe('retryable', () => {
     expect(driver.status()).toMatchObject({ state: 'running', rejectedEvents: 2, delivered: { events: 1 } });
   });
 
+  it('is one trouble while one batch after the other is given up', async () => {
+    const { rig, driver } = await driven([1, 1, 1], () => away, {
+      request: { retryAttempts: 1 },
+      batch: { maxEvents: 1 },
+    });
+    expect(driver.status()).toMatchObject({ state: 'retrying', reason: 'ECONNREFUSED', rejectedEvents: 3 });
+    expect(rig.lines('warn').filter((line) => line.startsWith('the sink did not take'))).toHaveLength(1);
+  });
+
   it('says so once, and once when it is over', async () => {
     const rig = await DeliveryRig.open();
     await rig.append('logs', 1);
@@ -195,12 +204,12 @@ describe('rejected and too large', () => {
   it('tells the buffer which records were rejected as a whole, and acknowledges those that were in part', async () => {
     const rig = await DeliveryRig.open();
     await rig.append('logs', 2, 2, 2);
-    rig.sink.answer = refusing('rejected', 1, 3, 4);
+    rig.sink.answer = refusing('rejected', 1, 3, 4, 6);
     const running = rig.driver().run();
     await rig.drained();
     const [cursor] = rig.buffer.stats().cursors;
     expect(cursor?.sinceOpen).toMatchObject({ rejected: { events: 2 }, acknowledged: { events: 4 } });
-    expect(rig.letters.events).toEqual([1, 3, 4]);
+    expect(rig.letters.events).toEqual([1, 3, 4, 6]);
     await rig.run(rig.buffer.close());
     await rig.run(running);
   });
@@ -267,6 +276,25 @@ describe('dead letters', () => {
     expect(driver.status()).toMatchObject({ state: 'running', rejectedEvents: 3 });
     await rig.run(rig.buffer.close());
     await rig.run(running);
+  });
+
+  it('go on where they stopped in a batch that is given up as a whole, and then it is over', async () => {
+    const rig = await DeliveryRig.open();
+    await rig.append('logs', 1, 1, 1, 1, 8);
+    rig.letters.room = 2;
+    rig.sink.answer = (_batch, { events }) => {
+      if (events.length > 8) return { kind: 'too_large', reason: '413' };
+      if (events.includes(5)) return new Promise(() => undefined);
+      return { kind: 'retryable', reason: 'away' };
+    };
+    const driver = rig.driver({ request: { retryAttempts: 0 }, batch: { maxEvents: 100 } });
+    driver.run().catch(() => undefined);
+    await rig.advance(1_000);
+    expect(driver.status()).toMatchObject({ state: 'blocked', reason: 'the dead letters are full', rejectedEvents: 2 });
+    rig.letters.room = 10;
+    await rig.until(() => rig.sink.calls.some(({ events }) => events.includes(5) && events.length <= 8));
+    expect(rig.letters.events.slice(0, 4)).toEqual([1, 2, 3, 4]);
+    expect(driver.status()).toMatchObject({ state: 'retrying', reason: 'away' });
   });
 
   it('are counted and said where there is no file', async () => {

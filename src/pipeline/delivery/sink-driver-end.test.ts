@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DeliveryRig, type DriverOptions, numbers } from '../../../test/delivery-rig.ts';
+import type { CursorContract } from '../../stage/buffer-contract.ts';
 import type { SinkAnswer } from '../contract/sink.ts';
 import { graceMs } from './guarded-sink.ts';
 import type { SinkDriver } from './sink-driver.ts';
@@ -144,6 +145,7 @@ describe('stop', () => {
       expect(await rig.run(running)).toBe('stopped');
       expect(rig.rig.world.timeMs - before).toBeCloseTo(answersWithinMs === 500 ? 2_500 : 3_000, -1);
       await expectNothingOwed(rig);
+      expect(driver.status().delivered.events).toBe(answersWithinMs === 500 ? 1 : 0); // Too late to count.
       expect(await rig.remaining()).toEqual(answersWithinMs === 500 ? [] : [1]);
     }
   });
@@ -156,11 +158,84 @@ describe('stop', () => {
         });
     });
     await rig.advance(1);
-    const slow = driver.stop({ afterMs: Number.POSITIVE_INFINITY });
+    const slow = [driver.stop({ afterMs: Number.POSITIVE_INFINITY }), driver.stop({ afterMs: 600_000 })];
     await rig.advance(1_000);
     await rig.run(driver.stop({ afterMs: 0 }));
-    await rig.run(slow);
+    await rig.run(Promise.all(slow));
+    await expectNothingOwed(rig);
     expect(await rig.remaining()).toEqual([1]);
+  });
+
+  it('does not wait for the time at which a batch would come again', async () => {
+    const answers: readonly SinkAnswer[] = [
+      { kind: 'retryable', reason: 'away', afterMs: 60_000 },
+      { kind: 'blocked', reason: '401' },
+    ];
+    for (const answer of answers) {
+      const { rig, driver } = await started([1], ({ sink }) => {
+        sink.answer = () => answer;
+      });
+      await rig.advance(10);
+      const before = rig.rig.world.timeMs;
+      await rig.run(driver.stop({ afterMs: 5_000 }));
+      expect(rig.rig.world.timeMs - before).toBeLessThan(1);
+      expect(await rig.remaining()).toEqual([1]);
+    }
+  });
+
+  it('sends the other half of a batch until the deadline, and not after it', async () => {
+    for (const [afterMs, sizes] of [
+      [5_000, [4, 2, 2]],
+      [120, [4, 2]],
+    ] as const) {
+      const { rig, driver } = await started([2, 2], (one) => {
+        one.sink.answer = async (_batch, { events }) => {
+          await one.after(100);
+          return events.length > 2 ? { kind: 'too_large', reason: '413' } : delivered;
+        };
+      });
+      await rig.advance(10);
+      await rig.run(driver.stop({ afterMs }));
+      expect(rig.sink.sizes).toEqual(sizes);
+      expect(await rig.remaining()).toEqual(afterMs === 120 ? [3, 4] : []);
+    }
+  });
+
+  it('hands back in record order, and what a read brings while it is being ended as well', async () => {
+    for (const endsWithinMs of [300, 3_000]) {
+      const rig = await DeliveryRig.open();
+      await rig.append('logs', 1, 1, 1, 1);
+      rig.sink.answer = () => new Promise(() => undefined);
+      const { cursor } = rig;
+      const back: number[] = [];
+      let reads = 0;
+      const read: CursorContract['read'] = async ({ signal, ...options } = {}) => {
+        reads += 1;
+        const delivery = await cursor.read(options);
+        if (reads === 4) await new Promise((resolve) => signal?.addEventListener('abort', resolve));
+        if (reads === 4) await rig.after(endsWithinMs);
+        const retry = delivery?.retry.bind(delivery, 0);
+        if (delivery !== undefined) {
+          delivery.retry = () => {
+            back.push(delivery.records[0]?.id ?? 0);
+            retry?.();
+          };
+        }
+        return delivery;
+      };
+      const driver = rig.driver({
+        cursor: { name: 'default', nextId: 1, read },
+        request: { concurrency: 4 },
+        batch: { maxEvents: 1 },
+      });
+      driver.run().catch(() => undefined);
+      await rig.until(() => reads === 4);
+      await rig.run(driver.stop({ afterMs: 0 }));
+      expect(back).toEqual(endsWithinMs === 300 ? [1, 2, 3, 4] : [1, 2, 3]);
+      await rig.advance(5_000);
+      expect(back).toEqual([1, 2, 3, 4]);
+      expect(await rig.remaining()).toEqual([1, 2, 3, 4]);
+    }
   });
 
   it('does not count it as a failure that the sink was told to give up', async () => {

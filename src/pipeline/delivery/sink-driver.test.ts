@@ -39,6 +39,21 @@ describe('batches', () => {
     await rig.run(running);
   });
 
+  it('does not wait for company that cannot come: the next record has another signal, or is one too many', async () => {
+    const rig = await DeliveryRig.open();
+    await rig.append('logs', 1);
+    await rig.append('traces', 1);
+    await rig.append('logs', 3, 3);
+    const driver = rig.driver({ batch: { timeoutMs: 60_000, maxEvents: 5 } });
+    const running = driver.run();
+    await rig.advance(10);
+    expect(rig.sink.sizes).toEqual([1, 1, 3]);
+    await rig.drained();
+    expect(rig.sink.sizes).toEqual([1, 1, 3, 3]);
+    await rig.run(driver.stop({ afterMs: 0 }));
+    await rig.run(running);
+  });
+
   it('waits for company from the first record on, and not for ever', async () => {
     const rig = await DeliveryRig.open();
     const driver = rig.driver({ batch: { timeoutMs: 1_000 } });
@@ -69,15 +84,20 @@ describe('batches', () => {
   });
 
   it('leaves in the buffer what no place is free for', async () => {
-    const rig = await DeliveryRig.open();
-    rig.sink.answer = () => new Promise(() => undefined);
-    const running = rig.driver({ request: { concurrency: 2 }, batch: { maxEvents: 2 } }).run();
-    running.catch(() => undefined);
-    for (let count = 0; count < 20; count++) await rig.append('logs', 1);
-    await rig.advance(10);
-    expect(rig.sink.calls.length).toBe(2);
-    const [cursor] = rig.buffer.stats().cursors;
-    expect(cursor?.unsettledRecords).toBeLessThanOrEqual(6);
+    for (const timeoutMs of [0, 10]) {
+      const rig = await DeliveryRig.open();
+      rig.sink.answer = () => new Promise(() => undefined);
+      const driver = rig.driver({ request: { concurrency: 2 }, batch: { maxEvents: 2, timeoutMs } });
+      driver.run().catch(() => undefined);
+      await rig.append('logs', 1);
+      await rig.advance(20);
+      await rig.append('logs', 1);
+      await rig.advance(20);
+      for (let count = 0; count < 20; count++) await rig.append('logs', 1);
+      await rig.advance(10);
+      expect(rig.sink.sizes).toEqual([1, 1]);
+      expect(rig.buffer.stats().cursors[0]?.unsettledRecords).toBe(2);
+    }
   });
 
   it('has no more batches at the sink than it takes at once', async () => {

@@ -206,7 +206,7 @@ export class SinkDriver {
     if (delivery === undefined) this.#isClosed = true;
     else {
       this.#held.add(delivery);
-      if (this.#end === undefined) this.#former.add(delivery);
+      this.#former.add(delivery);
     }
     this.#go();
     this.#finishIfIdle();
@@ -278,7 +278,7 @@ export class SinkDriver {
     if (this.#end !== undefined) {
       // A read that is being aborted may still bring something, which belongs behind everything else.
       if (this.#reading === undefined) this.#finish();
-    } else if (this.#isClosed && this.#former.isEmpty) this.#finish();
+    } else if (this.#isClosed) this.#finish(); // With every place free, nothing waits for one.
   }
 
   #finish(): void {
