@@ -87,7 +87,9 @@ export async function definitionOf<Kind extends ComponentKind>(
     if (!(error instanceof PluginError)) throw error;
     const message =
       error.code === 'SPILLWAY_PLUGIN_MISSING' ? missingText(context, { kind, type, shown, error }) : error.message;
-    issues.error({ path, place: found.place, message: hidden?.cutOut(message) ?? message }, error);
+    // The cause says the type as it is: not where a variable gave it.
+    const cause = shown.startsWith('"') ? error : undefined;
+    issues.error({ path, place: found.place, message: hidden?.cutOut(message) ?? message }, cause);
   }
   return undefined;
 }

@@ -57,6 +57,9 @@ const acknowledgements: z.ZodType<Switch> = z
       'so it is refused where a buffer in memory feeds the sink. `false` changes nothing: sources wait in any case.',
   );
 
+/** RFC 9110: a token. */
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
 const requestSchema: z.ZodType<RequestKeys, object | undefined> = z.strictObject({
   concurrency: z
     .union([z.literal('none'), z.int().min(1).max(1024)])
@@ -79,7 +82,17 @@ const requestSchema: z.ZodType<RequestKeys, object | undefined> = z.strictObject
       '`full`: a random wait up to the backoff, so that many senders do not come back at once; `none`: all of it.',
     ),
   headers: z
-    .record(z.string(), z.string().meta({ format: 'secret' }))
+    .record(
+      z.string().refine((name) => headerName.test(name), 'expected the name of an HTTP header'),
+      z
+        .string()
+        .refine((value) => !/[\r\n\0]/.test(value), 'expected a header value on one line')
+        .refine(
+          (value) => !value.includes('{{'),
+          'templates such as {{ field }} are not filled in; expected plain text',
+        )
+        .meta({ format: 'secret' }),
+    )
     .prefault({})
     .describe('HTTP headers of each request, for sinks that speak HTTP. Values are never printed.'),
 });

@@ -7,7 +7,7 @@ import type { ZodType, z } from 'zod';
 import type { ConfigIssues } from './config-issues.ts';
 import { type ConfigNode, type ConfigPath, find, type Place, pathText } from './config-node.ts';
 import { foundText, HiddenValues } from './found-text.ts';
-import { isSecret, isSecretAt, keysOf, schemasAt } from './schema-shape.ts';
+import { isSecret, isSecretAt, keysOf, schemasAt, valuesAt } from './schema-shape.ts';
 import { suggestion } from './suggestion.ts';
 
 type SchemaIssue = z.core.$ZodIssue;
@@ -55,8 +55,10 @@ class SchemaIssueReporter {
         this.#union(issue, path);
         return;
       case 'invalid_key':
+        this.#invalidKey(issue.issues as SchemaIssue[], path);
+        return;
       case 'invalid_element':
-        for (const inner of issue.issues) this.report(inner as SchemaIssue, issue.code === 'invalid_key' ? path : []);
+        for (const inner of issue.issues) this.report(inner as SchemaIssue, path);
         return;
       default:
         if (node === undefined && issue.code === 'invalid_type') this.#missing(path, issue);
@@ -73,6 +75,15 @@ class SchemaIssueReporter {
       this.#block.explain?.(key, path) ??
       `${where} has no such key${suggestion(key, known) || (known.length === 0 ? '' : `; it has ${list(known)}`)}`;
     this.#issues.error({ path: [...this.#block.path, ...path, key], place: keyPlace, message });
+  }
+
+  #invalidKey(found: readonly SchemaIssue[], path: ConfigPath): void {
+    const { keyPlace } = this.#find(path);
+    for (const inner of found) {
+      const wrong = inner.code === 'custom' ? inner.message : `expected ${expectation(inner)}`;
+      const message = `the key cannot be called "${String(path.at(-1))}": ${wrong}`;
+      this.#issues.error({ path: [...this.#block.path, ...path], place: keyPlace, message });
+    }
   }
 
   #missing(path: ConfigPath, issue: SchemaIssue): void {
@@ -95,15 +106,23 @@ class SchemaIssueReporter {
   }
 
   #meant(issue: SchemaIssue, path: ConfigPath): string {
-    const { node } = this.#find(path);
-    if (node?.kind !== 'scalar' || typeof node.value !== 'string' || node.origin.kind !== 'written') return '';
-    if (issue.code === 'invalid_value' && !isSecretAt(this.#block.schema, path)) {
-      return suggestion(node.value, issue.values.map(String));
-    }
-    const isWordForTruth = /^(?:yes|no|on|off)$/i.test(node.value);
+    if (issue.code === 'invalid_value') return this.#suggestion(path, issue.values);
+    const isWordForTruth = /^(?:yes|no|on|off)$/i.test(this.#writtenText(path) ?? '');
     return issue.code === 'invalid_type' && issue.expected === 'boolean' && isWordForTruth
       ? '; YAML 1.2 knows true and false only'
       : '';
+  }
+
+  #suggestion(path: ConfigPath, values: readonly unknown[]): string {
+    const text = this.#writtenText(path);
+    return text === undefined ? '' : suggestion(text, values.map(String));
+  }
+
+  /** What stands in the file as text and may be shown. */
+  #writtenText(path: ConfigPath): string | undefined {
+    const { node } = this.#find(path);
+    if (node?.kind !== 'scalar' || typeof node.value !== 'string' || node.origin.kind !== 'written') return undefined;
+    return isSecretAt(this.#block.schema, path) ? undefined : node.value;
   }
 
   /** The branch that came furthest says what is wrong; if none got in, what could stand here is said. */
@@ -115,17 +134,18 @@ class SchemaIssueReporter {
       for (const inner of best) this.report(inner, path);
       return;
     }
-    const { node } = this.#find(path);
     const doors = branches.flatMap((branch) => branch.filter(isAtDoor));
-    const expected = [...new Set(doors.map(expectation))].join(' or ') || 'another value';
+    // A union by a key, such as "type", has no branches for a value that names none.
+    const values = [
+      ...doors.flatMap((door) => (door.code === 'invalid_value' ? door.values : [])),
+      ...(doors.length === 0 ? valuesAt(this.#block.schema, path) : []),
+    ];
+    const expected = doors.length === 0 ? oneOf(values) : [...new Set(doors.map(expectation))].join(' or ');
+    const { node } = this.#find(path);
     if (node === undefined) {
-      const key = String(path.at(-1));
-      this.#say(path, `the key "${key}" is missing; expected ${expected}`);
+      this.#say(path, `the key "${String(path.at(-1))}" is missing; expected ${expected}`);
     } else {
-      const values = doors.flatMap((door) => (door.code === 'invalid_value' ? door.values.map(String) : []));
-      const isWritten = node.kind === 'scalar' && typeof node.value === 'string' && node.origin.kind === 'written';
-      const meant = isWritten ? suggestion(String(node.value), values) : '';
-      this.#say(path, `expected ${expected}; found ${this.#found(path)}${meant}`);
+      this.#say(path, `expected ${expected}; found ${this.#found(path)}${this.#suggestion(path, values)}`);
     }
   }
 
@@ -176,7 +196,7 @@ function expectation(issue: SchemaIssue): string {
     case 'invalid_type':
       return typeNames[issue.expected] ?? `a value of type ${issue.expected}`;
     case 'invalid_value':
-      return issue.values.length === 1 ? shown(issue.values[0]) : `one of ${issue.values.map(shown).join(', ')}`;
+      return oneOf(issue.values);
     case 'too_small':
       return limit(issue.origin, `${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}`);
     case 'too_big':
@@ -188,6 +208,11 @@ function expectation(issue: SchemaIssue): string {
     default:
       return 'another value';
   }
+}
+
+function oneOf(values: readonly unknown[]): string {
+  if (values.length === 0) return 'another value';
+  return values.length === 1 ? shown(values[0]) : `one of ${values.map(shown).join(', ')}`;
 }
 
 function limit(origin: string, bound: string): string {

@@ -17,13 +17,15 @@ interface Definition {
   readonly left?: ZodType;
   readonly right?: ZodType;
   readonly getter?: () => ZodType;
+  readonly values?: readonly unknown[];
+  readonly entries?: Readonly<Record<string, unknown>>;
 }
 
 /** A schema and all that it wraps or chooses from: the layers at which a value may be met. */
 export function layers(schema: ZodType): ZodType[] {
   const found: ZodType[] = [];
   const waiting = [schema];
-  for (let next = waiting.pop(); next !== undefined && found.length < 1000; next = waiting.pop()) {
+  for (let next = waiting.shift(); next !== undefined && found.length < 1000; next = waiting.shift()) {
     if (found.includes(next)) continue;
     found.push(next);
     const { innerType, in: input, out, options, left, right, getter } = definitionOf(next);
@@ -55,6 +57,12 @@ export function schemasAt(schema: ZodType, path: ConfigPath): ZodType[] {
 /** The keys of the object that this schema is, or of all objects that it may be. */
 export function keysOf(schema: ZodType): string[] {
   return [...new Set(layers(schema).flatMap((layer) => Object.keys(definitionOf(layer).shape ?? {})))];
+}
+
+/** The values that may stand there, as far as the schema lists them. */
+export function valuesAt(schema: ZodType, path: ConfigPath): unknown[] {
+  const found = schemasAt(schema, path).flatMap(layers).map(definitionOf);
+  return [...new Set(found.flatMap(({ values = [], entries = {} }) => [...values, ...Object.values(entries)]))];
 }
 
 /** Whether a value there is never printed. */

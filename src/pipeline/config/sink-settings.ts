@@ -16,7 +16,10 @@ export interface SinkDraft {
   readonly block: Block;
   readonly inputs: readonly InputReference[];
   /** The id of a shared buffer, or the sink's own. Undefined: it has errors. */
-  readonly buffer: { readonly shared: string; readonly place: Place } | { readonly own: BufferSettings } | undefined;
+  readonly buffer:
+    | { readonly shared: string; readonly place: Place; readonly shown: string }
+    | { readonly own: BufferSettings }
+    | undefined;
   readonly definition: SinkDefinition | undefined;
   readonly options: unknown;
   readonly keys: SinkKeys | undefined;
@@ -80,7 +83,7 @@ function readInputs({ issues }: CheckContext, block: Block): InputReference[] {
 async function readBufferReference(context: CheckContext, id: string, block: Block): Promise<SinkDraft['buffer']> {
   const found = find(block.node, block.place, ['buffer']);
   const shared = textOf(found.node);
-  if (shared !== undefined) return { shared, place: found.place };
+  if (shared !== undefined) return { shared, place: found.place, shown: foundText(found.node, false) };
   const path = [...block.path, 'buffer'];
   const own = await readBuffer(context, { id, node: found.node, path, place: found.keyPlace });
   return own === undefined ? undefined : { own };

@@ -75,7 +75,7 @@ export const refusedKeys: readonly RefusedKey[] = [
   },
   {
     block: 'sink',
-    key: 'request.retry_strategy',
+    key: 'retry_strategy',
     reason: 'which answers are tried again is fixed: 429, 5xx, network and time-outs',
     instead: 'see "on_blocked" for the others',
   },
