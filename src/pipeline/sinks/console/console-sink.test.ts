@@ -55,7 +55,7 @@ it('answers when the stream has taken the lines, not before', async () => {
   expect(isAnswered).toBe(false);
   output.take();
   expect(await answer).toEqual({ kind: 'delivered' });
-  expect(output.texts).toEqual(['-             log     -           -             hello\n']);
+  expect(output.texts).toEqual(['-             log     -             -             hello\n']);
 });
 
 it('prints JSON for other programs, and colours for terminals only', async () => {

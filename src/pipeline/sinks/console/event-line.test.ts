@@ -33,9 +33,9 @@ it('shows a log record: when, how bad, where, what, and its attributes', () => {
   const record = { timeUnixNano: atNs, severityNumber: 17, severityText: 'ERROR', attributes };
   const bytes = logsOf({ ...record, body: { stringValue: 'payment refused' } }, { severityNumber: 9 });
   expect(linesOf('logs', bytes)).toEqual([
-    '14:05:06.123  log     ERROR       checkout      payment refused  ' +
+    '14:05:06.123  log     ERROR         checkout      payment refused  ' +
       `order=1844 items=["tea",2.5] long=${'x'.repeat(29)}...`,
-    '-             log     INFO        checkout',
+    '-             log     INFO          checkout',
   ]);
 });
 
@@ -43,11 +43,11 @@ it('shows a span with its duration, and a failed one with its reason', () => {
   const endTimeUnixNano = String(BigInt(atNs) + 23_440_000n);
   const span = { startTimeUnixNano: atNs, endTimeUnixNano, name: 'POST /checkout' };
   expect(linesOf('traces', spansOf(span, { ...span, status: { code: 2, message: 'no stock' } }))).toEqual([
-    '14:05:06.123  span    23.4 ms     checkout      POST /checkout',
-    '14:05:06.123  span    23.4 ms     checkout      POST /checkout  no stock',
+    '14:05:06.123  span    23.4 ms       checkout      POST /checkout',
+    '14:05:06.123  span    23.4 ms       checkout      POST /checkout  no stock',
   ]);
   const coloredLine = linesOf('traces', spansOf({ ...span, status: { code: 2 } }), coloured)[0] ?? '';
-  expect(coloredLine).toContain('\u001b[31m23.4 ms   \u001b[39m');
+  expect(coloredLine).toContain('\u001b[31m23.4 ms     \u001b[39m');
 });
 
 it('shows data points of all kinds with their value', () => {
@@ -59,10 +59,10 @@ it('shows data points of all kinds with their value', () => {
     { name: 'empty', histogram: { dataPoints: [{ ...times }] } },
   );
   expect(linesOf('metrics', bytes)).toEqual([
-    '14:05:06.123  metric  1204        checkout      requests',
-    '14:05:06.123  metric  1235 By     checkout      memory',
-    '14:05:06.123  metric  4x 0.125 s  checkout      duration',
-    '14:05:06.123  metric  0x          checkout      empty',
+    '14:05:06.123  metric  1204          checkout      requests',
+    '14:05:06.123  metric  1235 By       checkout      memory',
+    '14:05:06.123  metric  4x 0.125 s    checkout      duration',
+    '14:05:06.123  metric  0x            checkout      empty',
   ]);
 });
 

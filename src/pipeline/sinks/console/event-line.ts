@@ -1,8 +1,8 @@
 // An event as one line that a person reads.
 //
-//   14:05:06.123  log     ERROR       checkout      payment refused  order=1844 http.route=/checkout
-//   14:05:06.120  span    23.4 ms     frontend      POST /checkout  http.response.status_code=500
-//   14:05:06.200  metric  1204        cart          http.server.requests
+//   14:05:06.123  log     ERROR         checkout      payment refused  order=1844 http.route=/checkout
+//   14:05:06.120  span    23.4 ms       frontend      POST /checkout  http.response.status_code=500
+//   14:05:06.200  metric  1204          cart          http.server.requests
 //
 // Whatever telemetry says, a line stays one line and does nothing to the terminal: control characters are shown, not
 // sent.
@@ -27,7 +27,7 @@ export const coloured: Paint = {
   },
 };
 
-const widths = { signal: 6, level: 10, service: 12, attribute: 32, attributes: 120 } as const;
+const widths = { signal: 6, level: 12, service: 12, attribute: 32, attributes: 120 } as const;
 const errorStatus = 2;
 
 /** A line for every event: of a log record its body, of others what a terminal would show. Undefined: malformed. */
