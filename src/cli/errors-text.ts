@@ -12,7 +12,9 @@ export function errorText(cause: unknown, output: Output): string {
     return `${heading} this is a bug in Spillway or in a plugin; please report it\n${detail}\n`;
   }
   const issues = issuesOf(cause).map((issue) => issueText(issue, output));
-  return `${heading} ${cause.message}\n${issues.join('')}${styled(output, 'dim', `(${cause.code})`)}\n`;
+  // The message of a ConfigError lists its issues as well, for whoever has nothing else to print.
+  const [summary] = cause.message.split('\n');
+  return `${heading} ${issues.length > 0 ? summary : cause.message}\n${issues.join('')}${styled(output, 'dim', `(${cause.code})`)}\n`;
 }
 
 export function issueText({ file, line, column, path, message }: ConfigIssue, output: Output): string {
