@@ -205,7 +205,10 @@ describe('stop', () => {
     for (const endsWithinMs of [300, 3_000]) {
       const rig = await DeliveryRig.open();
       await rig.append('logs', 1, 1, 1, 1);
-      rig.sink.answer = () => new Promise(() => undefined);
+      rig.sink.answer = (_batch, { signal }) =>
+        new Promise((resolve) => {
+          signal.addEventListener('abort', () => resolve({ kind: 'retryable', reason: 'aborted' }));
+        });
       const { cursor } = rig;
       const back: number[] = [];
       let reads = 0;
