@@ -8,7 +8,7 @@ import { builtinBuffers, builtinSinks, builtinSources } from '../builtins.ts';
 import type { PluginDefinition } from '../contract/definition.ts';
 import type { Builtins } from '../plugins/plugin-loader.ts';
 import { sinkSchema, topSchema } from './core-schema.ts';
-import { definitionOf } from './schema-shape.ts';
+import { type Definition, definitionOf } from './schema-shape.ts';
 
 export type JsonSchema = { readonly [key: string]: unknown };
 
@@ -98,7 +98,7 @@ function byType({ kind, definitions, common, required, defaultType }: Union): Js
     return {
       if: { properties: { type }, ...(definition.type === defaultType ? {} : { required: ['type'] }) },
       // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
-      then: { properties, required: [...required, ...own.required], additionalProperties: false },
+      then: { properties, required: [...required, ...own.required], additionalProperties: own.additionalProperties },
     };
   });
   return {
@@ -127,6 +127,8 @@ function withOverflow(properties: Properties): Properties {
 interface ObjectSchema {
   readonly properties: Properties;
   readonly required: readonly string[];
+  /** Of keys that are not in `properties`. */
+  readonly additionalProperties: unknown;
 }
 
 /** The keys of an object's schema as JSON Schema, `<key>_file` for secrets among them. */
@@ -135,6 +137,7 @@ export function objectSchema(schema: ZodType): ObjectSchema {
   return {
     properties: (json['properties'] ?? {}) as Properties,
     required: (json['required'] ?? []) as readonly string[],
+    additionalProperties: json['additionalProperties'] ?? true,
   };
 }
 
@@ -146,12 +149,7 @@ interface Override {
 const leafTypes: ReadonlySet<unknown> = new Set(['number', 'integer', 'boolean']);
 
 function completed({ zodSchema, jsonSchema }: Override): void {
-  const byDefault = jsonSchema['default'];
-  const isOutput = definitionOf(zodSchema as ZodType).type === 'default';
-  if (byDefault === null) delete jsonSchema['default']; // Infinity, which JSON does not have.
-  // A default that stands behind the conversion is in milliseconds.
-  if (isOutput && jsonSchema['format'] === 'seconds' && typeof byDefault === 'number')
-    jsonSchema['default'] = byDefault / 1000;
+  addDefault(definitionOf(zodSchema as ZodType), jsonSchema);
   addSecretFiles(jsonSchema);
   const { type } = jsonSchema;
   if (!leafTypes.has(type) && jsonSchema['enum'] === undefined && jsonSchema['pattern'] === undefined) return;
@@ -159,6 +157,18 @@ function completed({ zodSchema, jsonSchema }: Override): void {
   const { description, default: shown, format, ...rest } = jsonSchema;
   for (const key of Object.keys(rest)) delete jsonSchema[key];
   jsonSchema['anyOf'] = [rest, variable];
+}
+
+/** As one would write it: a default that stands behind a conversion is in milliseconds, or in bytes. */
+function addDefault(definition: Definition, jsonSchema: Record<string, unknown>): void {
+  const { type, defaultValue } = definition;
+  if (type === 'default' && jsonSchema['default'] === undefined) {
+    const isSeconds = jsonSchema['format'] === 'seconds' && typeof defaultValue === 'number';
+    jsonSchema['default'] = isSeconds ? defaultValue / 1000 : defaultValue;
+  }
+  // Infinity, which JSON does not have: the description says that there is no limit.
+  const { default: shown } = jsonSchema;
+  if (shown === null || shown === undefined || shown === Number.POSITIVE_INFINITY) delete jsonSchema['default'];
 }
 
 function addSecretFiles(jsonSchema: Record<string, unknown>): void {

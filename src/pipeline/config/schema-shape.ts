@@ -4,7 +4,8 @@
 import type { ZodType } from 'zod';
 import type { ConfigPath } from './config-node.ts';
 
-interface Definition {
+/** What a schema says of itself, as far as it is needed here. */
+export interface Definition {
   readonly type: string;
   readonly shape?: Readonly<Record<string, ZodType>>;
   readonly innerType?: ZodType;
@@ -17,6 +18,7 @@ interface Definition {
   readonly left?: ZodType;
   readonly right?: ZodType;
   readonly getter?: () => ZodType;
+  readonly defaultValue?: unknown;
   readonly values?: readonly unknown[];
   readonly entries?: Readonly<Record<string, unknown>>;
 }
