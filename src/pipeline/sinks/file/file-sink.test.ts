@@ -158,6 +158,14 @@ describe('lines', () => {
     expect(linesIn('out.jsonl')).toEqual(['one\\ntwo', 'three', 'four']);
   });
 
+  it('are as many as a record has events', async () => {
+    const logRecords = new Array(200_000).fill({ severityNumber: 9 });
+    const bytes = encodeRequest('logs', { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+    const { deliver } = await sinkOf(inText);
+    expect(await deliver(batchWith('logs', [bytes]))).toEqual({ kind: 'delivered' });
+    expect(text('out.jsonl')).toBe('\n'.repeat(200_000));
+  });
+
   it('are not written of a batch that holds what is no request', async () => {
     const { deliver } = await sinkOf({});
     const answer = await deliver(batchWith('logs', [bytesOf('one'), Uint8Array.of(10, 255)]));

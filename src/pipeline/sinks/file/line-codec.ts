@@ -15,7 +15,7 @@ export function linesOf(codec: 'otlp_json' | 'text', batch: SinkBatch): Uint8Arr
     } else {
       const texts = plainLines(batch.signal, bytes);
       if (texts === undefined) return undefined;
-      lines.push(...texts);
+      for (const text of texts) lines.push(text); // Spread, a hundred thousand of them would overflow the stack.
     }
   }
   return new TextEncoder().encode(`${lines.join('\n')}\n`);
