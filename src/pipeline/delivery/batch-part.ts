@@ -1,5 +1,10 @@
 // A batch, or what is left of one that was halved: a run of its records, or a run of the events of one of them.
+//
+// Each half of a record repeats what its events share, the resource above all. Strangers decide how large that is: 20 MB
+// of it over 50,000 small events would be a terabyte to send, event by event, to a sink that takes none of it. Such a
+// record is not halved any more.
 
+import { MiB } from '../../base/units.ts';
 import { splitAt } from '../../otlp/split.ts';
 import type { SinkRecord } from '../contract/sink.ts';
 import { JoinedBatch } from './sink-batch.ts';
@@ -10,7 +15,12 @@ export interface BatchPart {
   readonly first: number;
 }
 
-/** Two halves in order: by records, inside a record by events. Undefined for what cannot be halved. */
+/** A half of a record that is larger than this part of the whole holds little but what the events share. */
+const sharedFraction = 15 / 16;
+/** What the events of a record, each with all that they share, may come to. */
+const repeatedBytesMax = 256 * MiB;
+
+/** Two halves in order: by records, inside a record by events. Undefined for what cannot, or will not, be halved. */
 export function halve({ batch, first }: BatchPart): readonly [BatchPart, BatchPart] | undefined {
   const { records } = batch;
   if (records.length > 1) {
@@ -34,6 +44,8 @@ function halveRecord(record: SinkRecord): readonly [SinkRecord, SinkRecord] | un
   const headEvents = record.events >>> 1;
   if (headEvents === 0) return undefined;
   const { head, tail } = splitAt(signal, record.bytes, headEvents);
+  const isMostlyShared = Math.min(head.length, tail.length) > record.bytes.length * sharedFraction;
+  if (isMostlyShared && record.bytes.length * record.events > repeatedBytesMax) return undefined;
   return [
     { signal, origin, id, bytes: head, events: headEvents },
     { signal, origin, id: id + headEvents, bytes: tail, events: record.events - headEvents },

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Answering, DeliveryRig, type DriverOptions, numbers } from '../../../test/delivery-rig.ts';
+import { MiB } from '../../base/units.ts';
+import { jsonToRequest } from '../../otlp/json.ts';
 import type { SinkAnswer } from '../contract/sink.ts';
 import type { SinkDriver } from './sink-driver.ts';
 
@@ -246,6 +248,24 @@ describe('rejected and too large', () => {
     const taken = rig.sink.calls.length - refused.length;
     expect(refused.length).toBeLessThan(16);
     expect(taken).toBeLessThan(80); // 600 records of some 90 bytes are 27 batches at the least.
+  });
+
+  it('does not multiply what the events of a record share: it is given up as a whole then', async () => {
+    const rig = await DeliveryRig.open({ buffer: { maxBytes: 64 * MiB } });
+    const shared = { attributes: [{ key: 'shared', value: { stringValue: 'x'.repeat(3 * MiB) } }] };
+    const scopeLogs = [{ logRecords: numbers(1, 120).map((event) => ({ severityNumber: event % 24 })) }];
+    const made = jsonToRequest('logs', JSON.stringify({ resourceLogs: [{ resource: shared, scopeLogs }] }));
+    const large = made.ok ? made.bytes : new Uint8Array();
+    await rig.appendRaw(large, { metadata: 1, events: 120 });
+    rig.sink.answer = () => ({ kind: 'too_large', reason: '413' });
+    const driver = rig.driver({ batch: { maxBytes: 20 * MiB } });
+    const running = driver.run();
+    await rig.drained();
+    expect(rig.sink.calls.length).toBe(1);
+    expect(rig.letters.letters.map(({ id, events, reason }) => [id, events, reason])).toEqual([[1, 120, '413']]);
+    expect(driver.status().rejectedEvents).toBe(120);
+    await rig.run(rig.buffer.close());
+    await rig.run(running);
   });
 
   it('counts what a partial success refused, and is done with it', async () => {
