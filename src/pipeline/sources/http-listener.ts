@@ -56,7 +56,8 @@ export class HttpListener {
   readonly #log: Log;
   readonly #connections = new Map<Socket, Set<HttpExchange>>();
   readonly #cutting = new AbortController();
-  #exchangeCount = 0;
+  /** Clients that have no answer yet, and handlers at work: for a client that has gone away, too. */
+  #unfinishedCount = 0;
   #isStopping = false;
   /** Looks again whether what `close` waits for has come about. */
   #recheck: (() => void) | undefined;
@@ -124,7 +125,7 @@ export class HttpListener {
       this.#server.close(() => resolve());
     });
     const timer = this.#clock.setTimer(stopGraceMs, () => this.#cutOff());
-    await this.#until(() => this.#exchangeCount === 0);
+    await this.#until(() => this.#unfinishedCount === 0);
     timer.cancel();
     // What is left has asked for nothing, or not yet finished asking.
     this.#server.closeAllConnections();
@@ -166,16 +167,20 @@ export class HttpListener {
     }
     const exchange = new HttpExchange(request, response, this.#exchangeOptions);
     exchanges.add(exchange);
-    this.#exchangeCount += 1;
+    this.#unfinishedCount += 2;
     response.once('close', () => this.#ended(exchange, exchanges));
     response.on('error', (error) => this.#log.debug('An answer could not be sent.', { error }));
-    void exchange.run(expectsContinue);
+    void exchange.run(expectsContinue).then(() => this.#finished());
   }
 
   #ended(exchange: HttpExchange, exchanges: Set<HttpExchange>): void {
     if (!exchanges.delete(exchange)) return;
     exchange.end();
-    this.#exchangeCount -= 1;
+    this.#finished();
+  }
+
+  #finished(): void {
+    this.#unfinishedCount -= 1;
     this.#recheck?.();
   }
 

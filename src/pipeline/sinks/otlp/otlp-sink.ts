@@ -4,7 +4,7 @@
 // (otlp-reply.ts), an error of the network too (http-failure.ts); waiting, repeating and halving are the driver's.
 
 import { promisify } from 'node:util';
-import { gzip, zstdCompress } from 'node:zlib';
+import { gzip, type ZlibOptions, zstdCompress } from 'node:zlib';
 import { KiB } from '../../../base/units.ts';
 import { type Signal, signals, type TelemetryBatch } from '../../../otlp/signal.ts';
 import { defineSink, type SinkDefinition } from '../../contract/definition.ts';
@@ -29,8 +29,13 @@ export const otlpSink: SinkDefinition = defineSink({
 
 const answerBytesMax = 64 * KiB;
 
+/** Of telemetry, gzip's usual level 6 saves a tenth more than this one and costs nearly three times the work. */
+const gzipLevel = 3;
+
+const gzipped = promisify<Uint8Array, ZlibOptions, Uint8Array>(gzip);
+
 const compress: Readonly<Record<Exclude<Compression, 'none'>, (bytes: Uint8Array) => Promise<Uint8Array>>> = {
-  gzip: promisify<Uint8Array, Uint8Array>(gzip),
+  gzip: (bytes) => gzipped(bytes, { level: gzipLevel }),
   zstd: promisify<Uint8Array, Uint8Array>(zstdCompress),
 };
 
