@@ -1,0 +1,55 @@
+// Servers in containers for tests: started from a local image (local-images.ts), and removed whatever happens.
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
+
+/** The helper that would remove what a killed run leaves behind is an image of its own. `.ci/run` removes by label. */
+process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
+
+/** A port that nobody has now. Ports that the engine draws change when a container is started again. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
+  return address.port;
+}
+
+export interface ServerOptions {
+  readonly image: string;
+  /** Port in the container. The one on the host stays the same over every restart. */
+  readonly port: number;
+  readonly command: readonly string[];
+}
+
+export interface StartedServer extends AsyncDisposable {
+  readonly container: StartedTestContainer;
+  readonly port: number;
+}
+
+/** Starts a server, and removes it and its data with `await using`, or at the latest when this process exits. */
+export async function startServer({ image, port, command }: ServerOptions): Promise<StartedServer> {
+  const hostPort = await freePort();
+  const container = await new GenericContainer(image)
+    .withExposedPorts({ container: port, host: hostPort })
+    .withCommand([...command])
+    .withWaitStrategy(Wait.forListeningPorts())
+    .withStartupTimeout(30_000)
+    .start();
+  const remove = (): void => {
+    spawnSync('docker', ['rm', '--force', '--volumes', container.getId()], { stdio: 'ignore', timeout: 10_000 });
+  };
+  process.once('exit', remove);
+  return {
+    container,
+    port: hostPort,
+    async [Symbol.asyncDispose]() {
+      process.off('exit', remove);
+      // A container that is paused or was killed cannot be stopped, but removed.
+      remove();
+    },
+  };
+}

@@ -1,0 +1,78 @@
+// What a test wants to know of a Redis: a connection for each question, given up when nobody answers.
+import { createClient } from '@redis/client';
+
+const pageEntries = 5_000;
+
+export interface FoundEntry {
+  readonly id: string;
+  readonly data: string;
+}
+
+export class RedisClient implements AsyncDisposable {
+  readonly #client: ReturnType<typeof createClient>;
+
+  private constructor(port: number) {
+    // The client's own time-out for commands ends with their being written; a server that stands still needs the socket's.
+    const wait = { connectTimeout: 2_000, socketTimeout: 2_000 };
+    this.#client = createClient({ socket: { host: '127.0.0.1', port, reconnectStrategy: false, ...wait } });
+    this.#client.on('error', () => undefined);
+  }
+
+  static async #open(port: number): Promise<RedisClient> {
+    const opened = new RedisClient(port);
+    await opened.#client.connect();
+    return opened;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.destroy();
+  }
+
+  /** Whether a new client gets an answer. */
+  static async answers(port: number): Promise<boolean> {
+    try {
+      await using opened = await RedisClient.#open(port);
+      return (await opened.#client.ping()) === 'PONG';
+    } catch {
+      return false;
+    }
+  }
+
+  /** All entries, in the stream's order. */
+  static async entries(port: number, stream: string): Promise<FoundEntry[]> {
+    await using opened = await RedisClient.#open(port);
+    const found: FoundEntry[] = [];
+    for (let from = '-'; ; ) {
+      const page = (await opened.#client.xRange(stream, from, '+', { COUNT: pageEntries })) ?? [];
+      found.push(...page.map(({ id, message }) => ({ id, data: message['data'] ?? '' })));
+      const last = page.at(-1);
+      if (last === undefined || page.length < pageEntries) return found;
+      from = `(${last.id}`;
+    }
+  }
+
+  /** The last entry; undefined if there is none, or nobody answers. */
+  static async lastEntry(port: number, stream: string): Promise<FoundEntry | undefined> {
+    try {
+      await using opened = await RedisClient.#open(port);
+      const [last] = (await opened.#client.xRevRange(stream, '+', '-', { COUNT: 1 })) ?? [];
+      return last && { id: last.id, data: last.message['data'] ?? '' };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Forgets everything. Waits for a server that is just starting. */
+  static async flush(port: number): Promise<void> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await using opened = await RedisClient.#open(port);
+        await opened.#client.flushAll();
+        return;
+      } catch (error) {
+        if (tries >= 100) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+  }
+}
