@@ -1,8 +1,8 @@
 // What became of a batch's records, put together from the answers to its parts, and told to the cursor.
 //
 // A record is settled when every event of it has an answer, and at once then: what a crash finds settled does not come
-// again. If all of its events were rejected the cursor is told so, and the buffer counts them; if some were delivered it
-// is acknowledged, and the others are in the driver's count of rejected events.
+// again. If all of its events were rejected the cursor is told so, and the buffer counts them; if some were delivered
+// it is acknowledged, and the others are in the driver's count of rejected events.
 
 import { assert } from '../../base/assert.ts';
 import type { RecordResult } from '../../engine/ordered-finalizer-delivery.ts';

@@ -1,8 +1,8 @@
 // A batch, or what is left of one that was halved: a run of its records, or a run of the events of one of them.
 //
-// Each half of a record repeats what its events share, the resource above all. Strangers decide how large that is: 20 MB
-// of it over 50,000 small events would be a terabyte to send, event by event, to a sink that takes none of it. Such a
-// record is not halved any more.
+// Each half of a record repeats what its events share, the resource above all. Strangers decide how large that is: 20
+// MB of it over 50,000 small events would be a terabyte to send, event by event, to a sink that takes none of it. Such
+// a record is not halved any more.
 
 import { MiB } from '../../base/units.ts';
 import { splitAt } from '../../otlp/split.ts';

@@ -48,7 +48,8 @@ export interface Counting {
 }
 
 /** What follows from an answer: the part is done, it is sent again, or the driver ends and the rest is left open. */
-type Step = 'done' | 'again' | 'left';
+type Step = Ended | 'again';
+type Ended = 'done' | 'left';
 
 export class BatchRun {
   readonly #context: RunContext;
@@ -65,26 +66,28 @@ export class BatchRun {
 
   /** Resolves when every event is answered or the driver ends. Rejects when the sink crashed. */
   async run(): Promise<void> {
-    try {
-      if (this.#batch.kind === 'unfit') await this.#giveUpUnfit(this.#batch);
-      else await this.#sendAll({ batch: new JoinedBatch(this.#batch.records), first: 0 });
-    } finally {
-      this.#context.condition.report(this, undefined);
-    }
+    const batch = this.#batch;
+    const end =
+      batch.kind === 'unfit'
+        ? await this.#giveUpUnfit(batch)
+        : await this.#sendAll({ batch: new JoinedBatch(batch.records), first: 0 });
+    // What was wrong when the driver ended is not over, and nobody shall read in the log that it is.
+    if (end === 'done') this.#context.condition.report(this, undefined);
   }
 
-  async #sendAll(whole: BatchPart): Promise<void> {
+  async #sendAll(whole: BatchPart): Promise<Ended> {
     const { sizeLimit } = this.#context;
     this.#parts.push(whole);
     for (let part = this.#parts.pop(); part !== undefined; part = this.#parts.pop()) {
       const isKnownTooLarge = sizeLimit.isLearned && part.batch.byteLength > sizeLimit.maxBytes;
       if (isKnownTooLarge && this.#halve(part)) continue;
-      if ((await this.#send(part)) === 'left') return;
+      if ((await this.#send(part)) === 'left') return 'left';
     }
+    return 'done';
   }
 
   /** Sends a part until it has an answer that is final for it as a whole. */
-  async #send(part: BatchPart): Promise<Exclude<Step, 'again'>> {
+  async #send(part: BatchPart): Promise<Ended> {
     const { sink, count, rateLimit, monotonic, sleepers, mayBegin, isOver } = this.#context;
     for (let sent = 0, failed = 0; ; sent++) {
       const waitMs = rateLimit?.reserve(monotonic()) ?? 0;
@@ -188,22 +191,22 @@ export class BatchRun {
 
   // Giving up.
 
-  async #giveUp({ batch, first }: BatchPart, reason: string): Promise<Exclude<Step, 'again'>> {
+  async #giveUp({ batch, first }: BatchPart, reason: string): Promise<Ended> {
     const { signal, records } = batch;
     const letters = records.map(({ id, events, origin, bytes }) => ({ signal, id, events, origin, bytes, reason }));
     return await this.#post(letters, first);
   }
 
-  async #giveUpUnfit({ signal, reason, records }: Extract<FormedBatch, { kind: 'unfit' }>): Promise<void> {
+  async #giveUpUnfit({ signal, reason, records }: Extract<FormedBatch, { kind: 'unfit' }>): Promise<Ended> {
     const letters = records.map((record) => {
       const { id, events, payload } = record;
       return { signal, id, events, origin: originOf(record), bytes: payload, reason };
     });
-    await this.#post(letters, 0);
+    return await this.#post(letters, 0);
   }
 
   /** R1. `letters[i]` is for the batch's record `first + i`, or for a part of it. */
-  async #post(letters: readonly DeadLetter[], first: number): Promise<Exclude<Step, 'again'>> {
+  async #post(letters: readonly DeadLetter[], first: number): Promise<Ended> {
     const { letters: box, condition, sleepers, backoff, count, isOver } = this.#context;
     for (let done = 0; ; ) {
       const { written, failure } = await box.write(letters.slice(done));

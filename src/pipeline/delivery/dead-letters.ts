@@ -136,7 +136,7 @@ export class DeadLetters implements LetterBox {
   }
 }
 
-/** The last field of a line: the request as OTLP JSON, which can be sent again as it is, or the bytes of what is none. */
+/** The last field of a line: the request as OTLP JSON, to be sent again as it is, or the bytes of what is none. */
 function contentOf(signal: Signal | undefined, bytes: Uint8Array): string {
   const json = signal === undefined ? undefined : jsonOf(signal, bytes);
   if (json !== undefined) return `"request":${json}`;

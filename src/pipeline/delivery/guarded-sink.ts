@@ -1,9 +1,9 @@
 // The sink behind a guard: its calls are counted by time, its answers are checked, and what it breaks shows as a crash.
 //
-// A sink honours the request timeout by itself. One that has not answered within the timeout and a grace is asked to give
-// up, by its signal; what it answers then counts, as always. One that does not answer within a second grace is taken for
-// crashed: sending the batch again while the first call may still be under way would break the order, and the number
-// of batches at once.
+// A sink honours the request timeout by itself. One that has not answered within the timeout and a grace is asked to
+// give up, by its signal; what it answers then counts, as always. One that does not answer within a second grace is
+// taken for crashed: sending the batch again while the first call may still be under way would break the order, and the
+// number of batches at once.
 
 import { PluginError } from '../../base/errors.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';

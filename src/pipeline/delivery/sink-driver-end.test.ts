@@ -179,6 +179,8 @@ describe('stop', () => {
       const before = rig.rig.world.timeMs;
       await rig.run(driver.stop({ afterMs: 5_000 }));
       expect(rig.rig.world.timeMs - before).toBeLessThan(1);
+      expect(driver.status()).toMatchObject({ state: answer.kind === 'blocked' ? 'blocked' : 'retrying' });
+      expect(rig.lines('info')).toEqual([]); // Nothing has healed.
       expect(await rig.remaining()).toEqual([1]);
     }
   });

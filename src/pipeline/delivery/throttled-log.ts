@@ -1,5 +1,5 @@
-// One line for many events of one kind, at most one in ten seconds, so that a sink that refuses everything does not fill
-// the host's disk with lines about it. What was not said is said with the next line, or at the end.
+// One line for many events of one kind, at most one in ten seconds, so that a sink that refuses everything does not
+// fill the host's disk with lines about it. What was not said is said with the next line, or at the end.
 
 import type { Clock } from '../../platform/clock.ts';
 import type { Log, LogFields } from '../contract/log.ts';
