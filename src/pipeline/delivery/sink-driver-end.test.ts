@@ -78,6 +78,22 @@ describe('a crash of the sink', () => {
     expect(await rig.remaining()).toEqual([2, 3, 4, 5, 6]);
   });
 
+  it('is not put off by a stop that comes meanwhile', async () => {
+    const { rig, driver, running } = await started(
+      [1, 1],
+      ({ sink }) => {
+        sink.answer = (_batch, { number }) =>
+          number === 1 ? new Promise(() => undefined) : Promise.reject(new Error('crash'));
+      },
+      { request: { concurrency: 2 }, batch: { maxEvents: 1 } },
+    );
+    await rig.advance(100);
+    const before = rig.rig.world.timeMs;
+    await rig.run(driver.stop({ afterMs: 60_000 }));
+    await expect(rig.run(running)).rejects.toThrow('crash');
+    expect(rig.rig.world.timeMs - before).toBeLessThan(1_000);
+  });
+
   it('is also an answer that is none, and a call that never ends', async () => {
     const nonsense = await started([1], ({ sink }) => {
       sink.answer = () => ({ kind: 'ok' }) as unknown as SinkAnswer;

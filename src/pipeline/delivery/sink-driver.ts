@@ -262,6 +262,7 @@ export class SinkDriver {
 
   /** What is at the sink may finish until then, is then told to give up, and soon after nobody waits for it. */
   #setDeadline(afterMs: number): void {
+    if (!this.#mayBegin) return; // It was told already, and has less than that.
     const { clock } = this.#options.world;
     this.#deadline?.cancel();
     const giveUp = (): void => {
