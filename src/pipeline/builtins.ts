@@ -1,6 +1,7 @@
 // Everything that is there without a plugin.
 
 import { diskBuffer } from './buffers/disk-buffer-plugin.ts';
+import { memoryBuffer } from './buffers/memory-buffer-plugin.ts';
 import type { BufferDefinition, SinkDefinition, SourceDefinition } from './contract/definition.ts';
 import { blackholeSink } from './sinks/blackhole/blackhole-sink.ts';
 import { consoleSink } from './sinks/console/console-sink.ts';
@@ -11,5 +12,5 @@ import { generateSource } from './sources/generate/generate-source.ts';
 import { otlpSource } from './sources/otlp/otlp-source.ts';
 
 export const builtinSources: readonly SourceDefinition[] = [fileSource, generateSource, otlpSource];
-export const builtinBuffers: readonly BufferDefinition[] = [diskBuffer];
+export const builtinBuffers: readonly BufferDefinition[] = [diskBuffer, memoryBuffer];
 export const builtinSinks: readonly SinkDefinition[] = [blackholeSink, consoleSink, fileSink, otlpSink];

@@ -1,4 +1,6 @@
 // `spillway/testing`: a simulated disk, clock and randomness, for tests of code that stands on Spillway's interfaces.
+export type { BufferHarness, BufferOptions } from './conformance/buffer-checks.ts';
+export { bufferCases } from './conformance/buffer-conformance.ts';
 export { type ConformanceCase, type ConformanceTime, realTime, simulatedTime } from './conformance/component-checks.ts';
 export { readAll, writeAll } from './conformance/file-checks.ts';
 export {
