@@ -2,16 +2,20 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { postHead, postOnce, RawClient, type RawReply, until } from '../../../../test/http-rig.ts';
 import { decodePartialSuccess, decodeStatusMessage } from '../../../otlp/response.ts';
-import { type Signal, signals } from '../../../otlp/signal.ts';
-import { type SimulatedWorld, type TestSourceContext, testSourceContext } from '../../../testing/index.ts';
+import { type Signal, signals, type TelemetryBatch } from '../../../otlp/signal.ts';
+import {
+  type SimulatedWorld,
+  sampleRequest,
+  type TestSourceContext,
+  testSourceContext,
+} from '../../../testing/index.ts';
 import type { EmitResult, Source } from '../../contract/source.ts';
 import { otlpSource } from './otlp-source.ts';
 
-/** Smallest requests with events: resource, scope, events; a metric has a gauge with points between. */
-const requests: Readonly<Record<Signal, { readonly bytes: Uint8Array; readonly events: number }>> = {
-  logs: { bytes: nested(1, 2, [2, 2, 2]), events: 3 },
-  traces: { bytes: nested(1, 2, [2, 2]), events: 2 },
-  metrics: { bytes: Uint8Array.of(10, 10, 18, 8, 18, 6, 42, 4, 10, 0, 10, 0), events: 2 },
+const requests: Readonly<Record<Signal, TelemetryBatch>> = {
+  logs: sampleRequest('logs', 1, 3),
+  traces: sampleRequest('traces', 1, 2),
+  metrics: sampleRequest('metrics', 1, 4),
 };
 
 const protobuf = { 'content-type': 'application/x-protobuf' };
@@ -169,6 +173,19 @@ describe.each([
   });
 });
 
+it.each<[string, Signal, Uint8Array]>([
+  ['cut short', 'logs', requests.logs.bytes.slice(0, -1)],
+  ['with something behind it', 'traces', Uint8Array.of(...requests.traces.bytes, 0)],
+  ['broken inside an event', 'logs', nestedEvent(Uint8Array.of(0x0a, 9))],
+  ['with a trace id that is none', 'traces', nestedEvent(Uint8Array.of(0x0a, 3, 1, 2, 3))],
+  ['of another signal', 'logs', sampleRequest('metrics', 1, 2).bytes],
+])('protobuf %s is answered 400', async (_what, signal, body) => {
+  const reply = await send(signal, body);
+  expect(reply.status).toBe(400);
+  expect(decodeStatusMessage(reply.body, 'protobuf')).toContain(`no OTLP request for ${signal}`);
+  expect(context.emissions).toEqual([]);
+});
+
 describe('a request that is none of ours', () => {
   it.each([
     ['/', 404],
@@ -276,10 +293,11 @@ describe('running', () => {
   });
 });
 
-/** A request with its events, each of so many bytes, in one resource and one scope. */
-function nested(resource: number, scope: number, eventBytes: readonly number[]): Uint8Array {
-  const field = (number: number, inside: Uint8Array): Uint8Array =>
-    Uint8Array.of((number << 3) | 2, inside.length, ...inside);
-  const events = eventBytes.flatMap((length) => [...field(2, field(15, new Uint8Array(length)))]);
-  return field(resource, field(scope, Uint8Array.from(events)));
+function field(number: number, inside: Uint8Array): Uint8Array {
+  return Uint8Array.of((number << 3) | 2, inside.length, ...inside);
+}
+
+/** A request with one event. */
+function nestedEvent(event: Uint8Array): Uint8Array {
+  return field(1, field(2, field(2, event)));
 }

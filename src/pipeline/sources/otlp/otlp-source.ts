@@ -1,10 +1,10 @@
 // The `otlp` source: OTLP over HTTP/1.1, protobuf and JSON, as SDKs and collectors send it.
 //
-// A request is answered when the buffers have it, and not before. Protobuf is counted and handed on, byte for byte;
-// JSON is converted once, here. Every refusal is a google.rpc.Status in the encoding of the request.
+// A request is answered when the buffers have it, and not before. Protobuf is walked, so that no request gets in that a
+// receiver could not decode, and handed on byte for byte; JSON is converted once, here. Every refusal is a google.rpc.Status in the encoding of the request.
 
 import type { IncomingMessage } from 'node:http';
-import { countEvents } from '../../../otlp/count.ts';
+import { checkRequest } from '../../../otlp/check.ts';
 import { jsonToRequest } from '../../../otlp/json.ts';
 import { encodePartialSuccess, encodeStatus, type ResponseEncoding } from '../../../otlp/response.ts';
 import type { Signal } from '../../../otlp/signal.ts';
@@ -143,7 +143,7 @@ type Counted =
   | { readonly ok: false; readonly reason: string };
 
 function counted(signal: Signal, bytes: Uint8Array): Counted {
-  const events = countEvents(signal, bytes);
+  const events = checkRequest(signal, bytes);
   return events === undefined
     ? { ok: false, reason: `the body is no OTLP request for ${signal}` }
     : { ok: true, bytes, events };
