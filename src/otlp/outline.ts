@@ -171,11 +171,11 @@ export class Outline {
   }
 
   #envelope(depth: number, start: number, end: number): void {
-    const { envelopeBytes, firstRange, ranges } = this.layers[depth] as OutlineLayer;
+    const { envelopeBytes, ranges } = this.layers[depth] as OutlineLayer;
     const last = envelopeBytes.length - 1;
     envelopeBytes.set(last, envelopeBytes.at(last) + end - start);
-    const first = firstRange.at(last);
-    if (ranges.length > first && ranges.at(ranges.length - 1) === start) ranges.set(ranges.length - 1, end);
+    // Never a range of another message: between two of them is at least the tag of one.
+    if (ranges.at(ranges.length - 1) === start) ranges.set(ranges.length - 1, end);
     else {
       ranges.push(start);
       ranges.push(end);

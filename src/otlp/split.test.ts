@@ -15,6 +15,12 @@ function logs(records: number, bodyBytes: number, resourceBytes = 10): Uint8Arra
   return encodeRequest('logs', { resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }] });
 }
 
+function scopes(count: number, resourceBytes: number): Uint8Array {
+  const scopeLogs = Array.from({ length: count }, () => ({ logRecords: [{}] }));
+  const attributes = [{ key: 'x'.repeat(resourceBytes) }];
+  return encodeRequest('logs', { resourceLogs: [{ resource: { attributes }, scopeLogs }] });
+}
+
 it('gives one part back as the same object', () => {
   const bytes = logs(2, 10);
   expect(concatenate([bytes])).toBe(bytes);
@@ -54,7 +60,14 @@ it('leaves out messages without events', () => {
     encodeRequest('logs', { resourceLogs: [{ schemaUrl: 'full', scopeLogs: [{ logRecords: [{ flags }] }] }] });
   expect(head).toEqual(only(1));
   expect(tail).toEqual(only(2));
+  const between = encodeRequest('logs', { resourceLogs: [full, empty, full] });
+  expect(splitAt('logs', between, 3).head).toEqual(concatenate([bothOf(full), only(1)]));
 });
+
+function bothOf(full: { readonly schemaUrl: string }): Uint8Array {
+  const logRecords = [{ flags: 1 }, { flags: 2 }];
+  return encodeRequest('logs', { resourceLogs: [{ schemaUrl: full.schemaUrl, scopeLogs: [{ logRecords }] }] });
+}
 
 it('keeps the data of a metric that comes in two pieces together, as protobuf merges it', () => {
   // Metric: sum { point, point } sum { point, temporality 2 }
@@ -77,6 +90,15 @@ it('keeps the data of a metric that comes in two pieces together, as protobuf me
   expect(tail).toEqual(sum(2));
 });
 
+it('fills a part to the very limit', () => {
+  const bytes = logs(6, 10);
+  const { head } = splitAt('logs', bytes, 3);
+  const counts = (limit: number): unknown[] =>
+    splitToSize('logs', bytes, limit).map((part) => countEvents('logs', part));
+  expect(counts(head.length)).toEqual([3, 3]);
+  expect(counts(head.length - 1)).toEqual([2, 2, 2]);
+});
+
 it('gives an event that is too large a part of its own', () => {
   const bytes = concatenate([logs(2, 10), logs(1, 500), logs(2, 10)]);
   const parts = splitToSize('logs', bytes, 200);
@@ -90,8 +112,10 @@ it('keeps events together whose envelopes alone are too large', () => {
   expect(parts.map((part) => countEvents('logs', part))).toEqual([2, 1_000, 2]);
 });
 
-it('does not let an envelope just below the limit multiply without end', () => {
-  const bytes = logs(100_000, 1, 1 * MiB);
+it.each([
+  ['one scope', logs(100_000, 1, 1 * MiB)],
+  ['a scope for each', scopes(100_000, 1 * MiB)],
+])('does not let an envelope just below the limit multiply without end: %s', (_, bytes) => {
   const parts = splitToSize('logs', bytes, 1 * MiB + 200);
   const written = parts.reduce((sum, part) => sum + part.length, 0);
   expect(written).toBeLessThan(64 * MiB + 2 * bytes.length);

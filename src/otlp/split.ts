@@ -4,7 +4,7 @@
 // The request is read once (outline.ts) and each part is copied out of it from its end to its start, so that a length
 // is written when what it counts is there. Time grows with the bytes read plus the bytes written. What is written can
 // be much more than what is read: envelopes are repeated, and strangers decide how large they are. splitToSize
-// therefore stops at `repetitionsMax` times the request and leaves the rest of a scope or metric in one piece.
+// therefore stops at `repetitionsMax` times the request and leaves the rest in one piece.
 
 import { UsageError } from '../base/errors.ts';
 import { MiB } from '../base/units.ts';
@@ -38,7 +38,7 @@ export function splitToSize(signal: Signal, bytes: Uint8Array, limitBytes: numbe
   const parts: Uint8Array[] = [];
   let credit = Math.max(bytes.length * repetitionsMax, repetitionBytesMin);
   for (let from = 0; from < outline.events; ) {
-    const to = credit > 0 ? endWithin(outline, from, limitBytes) : outline.endOfEnvelope(from);
+    const to = credit > 0 ? endWithin(outline, from, limitBytes) : outline.events;
     const part = copyOut(outline, from, to);
     parts.push(part);
     credit -= part.length;
