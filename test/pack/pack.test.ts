@@ -41,12 +41,15 @@ async function consumeUnder(version: string, context: TestContext): Promise<stri
 
 describe('the packed tarball', () => {
   it('holds what is published and nothing else', () => {
-    const expected = /^(?:dist\/.+\.(?:js|js\.map|d\.ts|d\.ts\.map)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+    const expected = /^(?:dist\/.+\.(?:js|js\.map|d\.ts|d\.ts\.map)|(?:package|config\.schema)\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
     expect(packed.files.filter((file) => !expected.test(file))).toEqual([]);
     expect(packed.files.filter((file) => /\.(?:test|bench)\./.test(file))).toEqual([]);
     expect(packed.files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json']));
     for (const target of Object.values(readManifest().exports)) {
-      if (typeof target === 'string') continue;
+      if (typeof target === 'string') {
+        expect(packed.files).toContain(target.replace(/^\.\//, ''));
+        continue;
+      }
       for (const condition of ['types', 'default']) {
         expect(packed.files).toContain(target[condition]?.replace(/^\.\//, ''));
       }

@@ -9,6 +9,7 @@ import type { ComponentKind, DefinitionOfKind, PluginLoader } from '../plugins/p
 import type { ConfigIssues } from './config-issues.ts';
 import { type ConfigNode, type ConfigPath, find, type MapNode, type Place, plainValueOf } from './config-node.ts';
 import { foundText, HiddenValues } from './found-text.ts';
+import { absolutePaths } from './host-paths.ts';
 import { type CheckedBlock, reportSchemaIssues } from './schema-issues.ts';
 import { isSecretAt, keysOf } from './schema-shape.ts';
 import { readSecretFiles } from './secret-files.ts';
@@ -130,7 +131,8 @@ export async function checkOptions(
   const own = keysOf(schema);
   const { node: vectorless, refused } = refuseVectorKeys(kind, block.node, own);
   for (const { path, place, message } of refused) issues.error({ path: [...block.path, ...path], place, message });
-  const node = await readSecretFiles(vectorless, { schema, path: block.path, files, baseDirectory, issues });
+  const revealed = await readSecretFiles(vectorless, { schema, path: block.path, files, baseDirectory, issues });
+  const node = absolutePaths(revealed, { schema, baseDirectory });
   const checked: CheckedBlock = { schema, node, path: block.path, place: block.place, otherKeys, subject };
   return await parse(issues, explain === undefined ? checked : { ...checked, explain });
 }

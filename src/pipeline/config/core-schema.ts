@@ -3,7 +3,7 @@
 // differ where a durable buffer asks for it, and say why.
 
 import { z } from 'zod';
-import { type Address, address, byteSize, seconds } from '../contract/values.ts';
+import { type Address, address, byteSize, hostPath, seconds } from '../contract/values.ts';
 
 type Switch = boolean | { readonly enabled?: boolean | undefined };
 
@@ -124,10 +124,10 @@ const healthcheck: z.ZodType<Switch> = z
   );
 
 const deadLettersSchema: z.ZodType<Exclude<SinkKeys['dead_letters'], boolean>, object> = z.strictObject({
-  path: z.string().min(1).optional().describe('The file. `<data_dir>/dead_letters/<id>.jsonl` by default.'),
+  path: hostPath().optional().describe('The file. `<data_dir>/dead_letters/<id>.jsonl` by default.'),
   max_size: byteSize({ min: 4096 })
     .prefault('64MiB')
-    .describe('How large the file may become; what comes then is counted and lost.'),
+    .describe('How large the file may become. When it is full the sink is blocked until somebody moves it away.'),
 });
 
 /** Keys of a sink that are not its plugin's. `type`, `inputs` and `buffer` are read by hand: they point elsewhere. */
@@ -157,13 +157,10 @@ export const sinkSchema: z.ZodType<SinkKeys> = z.strictObject({
 
 /** Keys at the top that hold no components. */
 export const topSchema: z.ZodType<TopKeys> = z.strictObject({
-  data_dir: z
-    .string()
-    .min(1)
-    .describe(
-      'The directory of all buffers and of what sources remember. Relative to the config file. It has no default: ' +
-        'where the data is should not depend on where a program was started.',
-    ),
+  data_dir: hostPath().describe(
+    'The directory of all buffers and of what sources remember. Relative to the config file. It has no default: ' +
+      'where the data is should not depend on where a program was started.',
+  ),
   health: z
     .strictObject({ address: address().describe('Where to listen: `127.0.0.1:8686`.') })
     .optional()

@@ -23,6 +23,7 @@ export function configJsonSchema(
   builtins: Builtins = { sources: builtinSources, buffers: builtinBuffers, sinks: builtinSinks },
 ): JsonSchema {
   const top = objectSchema(topSchema);
+  const sinkKeys = objectSchema(sinkSchema).properties;
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Spillway config',
@@ -38,11 +39,12 @@ export function configJsonSchema(
     required: [...top.required, 'sources', 'sinks'],
     additionalProperties: false,
     $defs: {
+      sinkKeys,
       source: byType({ kind: 'source', definitions: builtins.sources, common: {}, required: ['type'] }),
       sink: byType({
         kind: 'sink',
         definitions: builtins.sinks,
-        common: { ...sinkReferences, ...objectSchema(sinkSchema).properties },
+        common: { ...sinkReferences, ...references('sinkKeys', sinkKeys) },
         required: ['type', 'inputs'],
       }),
       buffer: byType({ kind: 'buffer', definitions: builtins.buffers, common: {}, required: [], defaultType: 'disk' }),
@@ -73,6 +75,11 @@ const sinkReferences: Properties = {
     anyOf: [{ $ref: '#/$defs/bufferOrChain' }, { type: 'string' }],
   },
 };
+
+/** Keys that stand in the block of every type are written out once. */
+function references(name: string, properties: Properties): Properties {
+  return Object.fromEntries(Object.keys(properties).map((key) => [key, { $ref: `#/$defs/${name}/${key}` }]));
+}
 
 function section(description: string, block: JsonSchema): JsonSchema {
   return { description, type: 'object', propertyNames: { pattern: idPattern }, additionalProperties: block };
@@ -166,9 +173,18 @@ function addDefault(definition: Definition, jsonSchema: Record<string, unknown>)
     const isSeconds = jsonSchema['format'] === 'seconds' && typeof defaultValue === 'number';
     jsonSchema['default'] = isSeconds ? defaultValue / 1000 : defaultValue;
   }
+  if (jsonSchema['format'] === 'byte-size') jsonSchema['default'] = sizeText(jsonSchema['default']);
   // Infinity, which JSON does not have: the description says that there is no limit.
   const { default: shown } = jsonSchema;
   if (shown === null || shown === undefined || shown === Number.POSITIVE_INFINITY) delete jsonSchema['default'];
+}
+
+function sizeText(bytes: unknown): unknown {
+  const units = { GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10 };
+  for (const [unit, size] of Object.entries(units)) {
+    if (typeof bytes === 'number' && bytes > 0 && bytes % size === 0) return `${bytes / size}${unit}`;
+  }
+  return bytes;
 }
 
 function addSecretFiles(jsonSchema: Record<string, unknown>): void {

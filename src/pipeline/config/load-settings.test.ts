@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest';
-import { issuesOf, load, withSink } from '../../../test/config-rig.ts';
+import { issuesOf, load, stubBuiltins, withSink } from '../../../test/config-rig.ts';
+import { defineSink } from '../contract/definition.ts';
+import { z } from '../contract/index.ts';
+import { hostPath } from '../contract/values.ts';
 
 it('fills in every default', async () => {
   const { settings, warnings } = await load(withSink('url: http://store:80'));
@@ -39,4 +42,25 @@ it('lists everything that is wrong, in the order of the file', async () => {
     '9:16 sinks.out.request.timeout_sec: "request" has no such key; did you mean "timeout_secs"?',
     '9:48 sinks.out.request.retry_attempts: expected at least 0; found -1',
   ]);
+});
+
+it('starts paths at the folder of the config, wherever the program was started', async () => {
+  const schema = z.strictObject({
+    path: hostPath(),
+    include: z.array(hostPath()),
+    tls: z.strictObject({ ca_file: hostPath().optional() }),
+    name: z.string(),
+  });
+  const own = defineSink({ type: 'own', schema, create: () => Promise.reject(new Error('not made')) });
+  const lines =
+    'path: ./out/\ninclude: ["logs/*.log", /var/log/x, "${DIR}/y"]\ntls: { ca_file: ../ca.pem }\nname: ./out';
+  const text = withSink(`${lines}\ndead_letters: { path: letters.jsonl }`, 'own');
+  const { settings } = await load(text, { builtins: { ...stubBuiltins, sinks: [own] }, env: { DIR: 'here' } });
+  expect(settings.sinks[0]?.options).toEqual({
+    path: '/etc/spillway/out/',
+    include: ['/etc/spillway/logs/*.log', '/var/log/x', '/etc/spillway/here/y'],
+    tls: { ca_file: '/etc/ca.pem' },
+    name: './out',
+  });
+  expect(settings.sinks[0]?.delivery.deadLetters?.path).toBe('/etc/spillway/letters.jsonl');
 });

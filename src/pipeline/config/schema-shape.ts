@@ -69,7 +69,17 @@ export function valuesAt(schema: ZodType, path: ConfigPath): unknown[] {
 
 /** Whether a value there is never printed. */
 export function isSecret(schema: ZodType): boolean {
-  return layers(schema).some((layer) => layer.meta?.()?.['format'] === 'secret');
+  return hasFormat(schema, 'secret');
+}
+
+/** Whether a value there is a path of the host. */
+export function isHostPath(schema: ZodType): boolean {
+  return hasFormat(schema, 'path');
+}
+
+/** A kind of value of contract/values.ts. */
+function hasFormat(schema: ZodType, format: string): boolean {
+  return layers(schema).some((layer) => layer.meta?.()?.['format'] === format);
 }
 
 /** Whether anything in the path, or its end, is a secret: what is inside a secret is one, too. */

@@ -23,5 +23,5 @@ export {
 export type { Log, LogFields } from './log.ts';
 export type { HealthAnswer, Sink, SinkAnswer, SinkBatch, SinkContext, SinkOrigin, SinkRecord } from './sink.ts';
 export type { EmitOptions, EmitResult, Source, SourceContext } from './source.ts';
-export { type Address, address, byteSize, seconds, secret } from './values.ts';
+export { type Address, address, byteSize, hostPath, seconds, secret } from './values.ts';
 export type { World } from './world.ts';

@@ -49,6 +49,11 @@ export function secret(): ZodType<string, string> {
   return z.string().min(1).meta({ format: 'secret' });
 }
 
+/** A file or directory of the host, or a pattern of them. Absolute when a plugin gets it: from the config's folder. */
+export function hostPath(): ZodType<string, string> {
+  return z.string().min(1).meta({ format: 'path' });
+}
+
 export interface Address {
   readonly host: string;
   readonly port: number;

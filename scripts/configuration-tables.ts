@@ -1,0 +1,73 @@
+// From the keys of others to ours, for docs/configuration.md: their key, our key, what differs.
+
+type Row = readonly [theirs: string, ours: string, differs: string];
+
+export const vectorRows: readonly Row[] = [
+  ['`data_dir`', '`data_dir`', 'no default'],
+  ['`sources.<id>`, `sinks.<id>`', 'the same', 'ids have lower-case letters, and are given once in all'],
+  ['`sinks.<id>.inputs`', '`inputs`', 'sources only; a source has one output, so `otel.logs` is `otel`'],
+  ['source and sink `opentelemetry`', '`otlp`', ''],
+  ['source `demo_logs`', '`generate`', 'logs, traces and metrics'],
+  ['`buffer.type`', '`buffer.type`', '`disk` if left out; `memory` there'],
+  ['`buffer.max_size`', '`buffer.max_size`', 'at least 1 MiB on disk, 256 MiB there; also `256MiB`; has a default'],
+  ['`buffer.max_events`', '`buffer.max_events`', 'of `type: memory`'],
+  ['`buffer.when_full`', '`buffer.when_full`', 'besides `drop_oldest` and `reject`'],
+  ['a list under `buffer`', 'the same', 'each but the last has to say `when_full: overflow`'],
+  [
+    '`acknowledgements`',
+    '`acknowledgements`',
+    'sources always wait for the buffer; `true` needs one on disk, where both wait until the events are in it',
+  ],
+  ['`request.concurrency`', '`request.concurrency`', '1 by default, for strict order; `adaptive` is refused'],
+  ['`request.timeout_secs`', '`request.timeout_secs`', ''],
+  ['`request.rate_limit_num`, `.rate_limit_duration_secs`', 'the same', 'batches, each of which is one request'],
+  ['`request.retry_attempts`', '`request.retry_attempts`', 'what is given up goes to the dead letters'],
+  [
+    '`request.retry_initial_backoff_secs`, `.retry_max_duration_secs`',
+    'the same',
+    'each wait is twice the one before; there the sum of the two before',
+  ],
+  ['`request.retry_jitter_mode`', '`request.retry_jitter_mode`', '`full` and `none`; `Full` and `None` work, too'],
+  ['`request.headers`', '`request.headers`', 'no templates'],
+  ['`batch.max_bytes`', '`batch.max_bytes`', '4 MiB by default; encoded, before compression'],
+  ['`batch.max_events`', '`batch.max_events`', ''],
+  ['`batch.timeout_secs`', '`batch.timeout_secs`', '0 by default: batches form while the one before is under way'],
+  ['`healthcheck`, `healthcheck.enabled`', 'the same', ''],
+  ['`healthchecks.enabled`, `.require_healthy`', 'the same', ''],
+  ['`SECRET[backend.key]`', '`${NAME}`, `<key>_file`', 'refused: the words would become the secret'],
+  ['`${V}`, `${V:-default}`, `${V:?message}`', 'the same', '`$V` without braces stays as it is, with a warning'],
+];
+
+export const collectorRows: readonly Row[] = [
+  ['`sending_queue.enabled`', '`buffer`', 'there is always one'],
+  ['`sending_queue.storage`', '`buffer.type: disk`', 'the default'],
+  ['`sending_queue.queue_size`, `.sizer`', '`buffer.max_size`', 'bytes on disk; `max_events` with `type: memory`'],
+  [
+    '`sending_queue.block_on_overflow: true`',
+    '`buffer.when_full: block`',
+    'the default; a source waits, then answers 429',
+  ],
+  ['`sending_queue.block_on_overflow: false`', '`buffer.when_full: reject`', 'a source answers 429 at once'],
+  ['`sending_queue.num_consumers`', '`request.concurrency`', '1 by default, for strict order; 10 there'],
+  ['`sending_queue.wait_for_result`', '', 'sources wait for the buffer, never for the sink'],
+  ['`sending_queue.batch.flush_timeout`', '`batch.timeout_secs`', '0 by default'],
+  ['`sending_queue.batch.min_size`', '', 'no batch waits for a size: it grows while the one before is under way'],
+  ['`sending_queue.batch.max_size`', '`batch.max_bytes`, `batch.max_events`', ''],
+  ['`retry_on_failure.enabled: false`', '`request.retry_attempts: 0`', 'what fails goes to the dead letters'],
+  ['`retry_on_failure.initial_interval`', '`request.retry_initial_backoff_secs`', '1 s by default; 5 s there'],
+  ['`retry_on_failure.max_interval`', '`request.retry_max_duration_secs`', ''],
+  [
+    '`retry_on_failure.max_elapsed_time`',
+    '`request.retry_attempts`',
+    'no limit by default, and counted in tries; there a batch is dropped after 300 s',
+  ],
+  ['`retry_on_failure.multiplier`', '', 'always 2'],
+  ['`timeout`', '`request.timeout_secs`', '60 s by default; 5 s there'],
+  ['`file_storage.directory`', '`data_dir`', 'made if it is missing; a directory below it for each buffer'],
+  ['`file_storage.timeout`', '`buffer.lock_timeout_secs`', '30 s by default; 1 s there'],
+  ['`file_storage.fsync`', '`buffer.durability`', '`sync`, the default, is `true`; `os` is `false`'],
+  ['`file_storage.compaction`', '', 'nothing to compact: files that everybody has read are removed whole'],
+  ['`batch` processor: `send_batch_size`, `timeout`', '`batch.timeout_secs`', 'no size is waited for'],
+  ['`batch` processor: `send_batch_max_size`', '`batch.max_events`', ''],
+  ['`memory_limiter` processor', '', 'memory is bounded by itself: what is accepted is on disk'],
+];
