@@ -20,7 +20,7 @@ export interface HttpHandler {
   /** What the head alone forbids, before a byte of the body is read. */
   refusesHead(head: IncomingMessage): Refusal | undefined;
   /** The whole body, decompressed. `gone` is aborted when the client has gone away. */
-  handle(head: IncomingMessage, body: Uint8Array, gone: AbortSignal): Promise<HttpAnswer>;
+  handle(head: IncomingMessage, body: Uint8Array, gone: AbortSignal): Promise<HttpAnswer | Refusal>;
   /** A refusal in a form that the client of this request understands. */
   answerRefusal(head: IncomingMessage, refusal: Refusal): HttpAnswer;
 }

@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../contract/log.ts';
+import type { ThrottledLog } from '../delivery/throttled-log.ts';
 import type { HttpAnswer, HttpHandler, Refusal } from './http-answer.ts';
 import { type BodyCoding, type BodyFailure, type BodyResult, readBody } from './http-body.ts';
 import type { BudgetShare, ByteBudget } from './http-budget.ts';
@@ -21,6 +22,8 @@ export interface ExchangeOptions {
   readonly budget: ByteBudget;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where refusals are told to the operator. */
+  readonly refusals: ThrottledLog;
   /** Aborted when bodies are no longer waited for. */
   readonly cutting: AbortSignal;
   readonly isStopping: () => boolean;
@@ -86,7 +89,9 @@ export class HttpExchange {
     const body = await this.#readBody(coding);
     if (body.kind === 'gone') return undefined;
     if (body.kind !== 'whole') return this.#refuse(this.#refusalOf(body));
-    return await this.#options.handler.handle(this.#request, body.bytes, this.#gone.signal);
+    if (this.#gone.signal.aborted) return undefined;
+    const result = await this.#options.handler.handle(this.#request, body.bytes, this.#gone.signal);
+    return 'message' in result ? this.#refuse(result) : result;
   }
 
   #refusesBody(): Refusal | undefined {
@@ -119,7 +124,7 @@ export class HttpExchange {
   }
 
   #refuse(refusal: Refusal): HttpAnswer {
-    this.#options.log.debug('A request was refused.', { status: refusal.status, reason: refusal.message });
+    this.#options.refusals.add(1, { status: refusal.status, reason: refusal.message });
     return this.#options.handler.answerRefusal(this.#request, refusal);
   }
 

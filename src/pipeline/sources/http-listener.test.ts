@@ -425,6 +425,29 @@ describe('an Origin', () => {
   });
 });
 
+describe('the operator', () => {
+  it('is told of refusals and of connections that found no place, once in ten seconds', async () => {
+    await listen({ connectionsMax: 1 });
+    const only = await client();
+    for (let i = 0; i < 3; i++) {
+      only.send(postHead('/missing', { 'content-length': 0 }));
+      expect(await only.reply()).toMatchObject({ status: 404 });
+    }
+    for (let i = 0; i < 3; i++) await (await client()).closed;
+    expect(log.lines).toEqual([
+      { level: 'warn', message: 'Requests were refused.', fields: { events: 1, status: 404, reason: 'missing' } },
+      {
+        level: 'warn',
+        message: 'Connections were closed: too many are open.',
+        fields: { events: 1, connectionsMax: 1 },
+      },
+    ]);
+    only.destroy();
+    await listener.close();
+    expect(log.lines.map(({ fields }) => fields['events'])).toEqual([1, 1, 2, 2]);
+  });
+});
+
 describe('many bad clients at once', () => {
   it('disturb nobody, and leave nothing behind', async () => {
     await listen({ bodyBytesMax: 100 * KiB, inFlightBytesMax: 4 * KiB * KiB, connectionsMax: 400 });

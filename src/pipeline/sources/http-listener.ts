@@ -11,6 +11,7 @@ import { MiB } from '../../base/units.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../contract/log.ts';
 import type { Address } from '../contract/values.ts';
+import { ThrottledLog } from '../delivery/throttled-log.ts';
 import type { HttpHandler } from './http-answer.ts';
 import { ByteBudget } from './http-budget.ts';
 import { type ExchangeOptions, HttpExchange } from './http-exchange.ts';
@@ -54,6 +55,8 @@ export class HttpListener {
   readonly #budget: ByteBudget;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #refusals: ThrottledLog;
+  readonly #drops: ThrottledLog;
   readonly #connections = new Map<Socket, Set<HttpExchange>>();
   readonly #cutting = new AbortController();
   /** Clients that have no answer yet, and handlers at work: for a client that has gone away, too. */
@@ -65,6 +68,8 @@ export class HttpListener {
   constructor({ handler, limits, allowedOrigins, clock, log }: HttpListenerOptions) {
     this.#clock = clock;
     this.#log = log;
+    this.#refusals = new ThrottledLog({ clock, log, message: 'Requests were refused.' });
+    this.#drops = new ThrottledLog({ clock, log, message: 'Connections were closed: too many are open.' });
     this.#budget = new ByteBudget(limits.inFlightBytesMax);
     this.#exchangeOptions = {
       handler,
@@ -74,6 +79,7 @@ export class HttpListener {
       budget: this.#budget,
       clock,
       log,
+      refusals: this.#refusals,
       cutting: this.#cutting.signal,
       isStopping: () => this.#isStopping,
     };
@@ -88,6 +94,7 @@ export class HttpListener {
     this.#server.timeout = limits.idleTimeoutMs;
     this.#server
       .on('connection', (socket: Socket) => this.#connected(socket))
+      .on('drop', () => this.#drops.add(1, { connectionsMax: limits.connectionsMax }))
       .on('request', (request, response) => this.#exchange(request, response, false))
       .on('checkContinue', (request, response) => this.#exchange(request, response, true))
       .on('timeout', (socket: Socket) => this.#silent(socket, limits.idleTimeoutMs));
@@ -131,6 +138,8 @@ export class HttpListener {
     this.#server.closeAllConnections();
     await closed;
     await this.#until(() => this.#connections.size === 0);
+    this.#refusals.flush();
+    this.#drops.flush();
   }
 
   async #until(holds: () => boolean): Promise<void> {

@@ -71,11 +71,11 @@ class OtlpSource implements Source, HttpHandler {
     return { status: 415, message: 'the content-type is neither application/x-protobuf nor application/json' };
   }
 
-  async handle(head: IncomingMessage, body: Uint8Array, gone: AbortSignal): Promise<HttpAnswer> {
+  async handle(head: IncomingMessage, body: Uint8Array, gone: AbortSignal): Promise<HttpAnswer | Refusal> {
     const signal = signalOfPath.get(pathOf(head)) ?? 'logs';
     const encoding = encodingOf(head) ?? 'protobuf';
     const request = encoding === 'json' ? jsonToRequest(signal, body) : counted(signal, body);
-    if (!request.ok) return this.answerRefusal(head, { status: 400, message: request.reason });
+    if (!request.ok) return { status: 400, message: request.reason };
     const { bytes, events } = request;
     if (events === 0) return success(signal, encoding);
     const { max_wait_secs: maxWaitMs } = this.#options;
@@ -86,21 +86,11 @@ class OtlpSource implements Source, HttpHandler {
       case 'dropped':
         return partialSuccess(signal, encoding, result);
       case 'full':
-        return this.answerRefusal(head, {
-          status: 429,
-          message: 'the buffer is full; come again',
-          retryAfterMs: result.retryAfterMs,
-        });
+        return { status: 429, message: 'the buffer is full; come again', retryAfterMs: result.retryAfterMs };
       case 'unavailable':
-        return this.answerRefusal(head, {
-          status: 503,
-          message: `not taken: ${result.reason}`,
-          retryAfterMs: result.retryAfterMs,
-        });
-      case 'too_large': {
-        const message = `an event is larger than the ${result.limitBytes} bytes that a buffer takes`;
-        return this.answerRefusal(head, { status: 413, message });
-      }
+        return { status: 503, message: `not taken: ${result.reason}`, retryAfterMs: result.retryAfterMs };
+      case 'too_large':
+        return { status: 413, message: `an event is larger than the ${result.limitBytes} bytes that a buffer takes` };
     }
   }
 
