@@ -73,9 +73,7 @@ describe('refuses', () => {
 
   it('a value that does not fit, with its place', () => {
     expect(() => encodeRecord({ attributes: [{ key: 'a' }, { key: 1 }] })).toThrow(
-      refusal(
-        /logs request: resourceLogs\[0\]\.scopeLogs\[0\]\.logRecords\[0\]\.attributes\[1\]\.key: expected a string, found an integer\./,
-      ),
+      refusal(/logs request: resourceLogs\[0\].*\.attributes\[1\]\.key: expected a string, found an integer\./),
     );
   });
 

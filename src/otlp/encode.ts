@@ -1,4 +1,4 @@
-// Makes requests from plain objects in the shape of OTLP/JSON (request.ts), driven by the table of messages (schema.ts).
+// Makes requests of plain objects in the shape of OTLP/JSON (request.ts), driven by the table of messages (schema.ts).
 //
 // Keys may be spelt in camelCase or snake_case; unknown keys, undefined and null are left out. What does not fit its
 // field is refused with its place, never coerced: a value that arrives changed is worse than one that does not.

@@ -14,7 +14,7 @@ import { WireWriter } from './wire-writer.ts';
 export type LineAttributes = Readonly<Record<string, string | number | boolean>>;
 
 export interface EncodableLine {
-  /** A string value. Bytes are taken as UTF-8; if they are not, they become a bytes value: nothing of a line is lost. */
+  /** A string value; so are bytes that are UTF-8. Others become a bytes value: nothing of a line is lost. */
   readonly body: string | Uint8Array;
   /** When it happened, if the line says so: milliseconds since the epoch. */
   readonly timeMs?: number | undefined;

@@ -1,5 +1,5 @@
-// Figures of OTLP as bytes: npm run bench -- otlp [--repeat 5]
-// One request of log records as a service sends them (some 170 bytes each, two attributes, ids), all operations in turns.
+// Figures of OTLP as bytes: npm run bench -- otlp/otlp [--repeat 5]
+// One request of log records as a service sends them (some 170 bytes each, two attributes, ids), in turns.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeMachine } from '../../test/bench/machine.ts';

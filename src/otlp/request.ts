@@ -1,7 +1,7 @@
 // The shapes of OTLP/JSON as types: what encodeRequest takes and decodeRequest gives.
 //
-// Ids are hex, bytes are base64, 64-bit integers are decimal strings when decoded (JSON has no room for them) and may be
-// given as number or bigint as well. What holds its default is left out when decoded.
+// Ids are hex, bytes are base64, 64-bit integers are decimal strings when decoded (JSON has no room for them) and may
+// be given as number or bigint as well. What holds its default is left out when decoded.
 
 /** A 64-bit integer. Decoded: a decimal string. */
 export type Int64 = string | number | bigint;

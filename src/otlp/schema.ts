@@ -1,7 +1,7 @@
 // The messages of OTLP: one table that encoding, decoding, JSON and the check of foreign bytes are driven by.
 //
-// A row says `number [repeated | optional | choice] kind`, the field names are those of OTLP/JSON. `optional` fields are
-// written even if they hold their default; so are those of a `choice`, of which a message has one at most (every
+// A row says `number [repeated | optional | choice] kind`, the field names are those of OTLP/JSON. `optional` fields
+// are written even if they hold their default; so are those of a `choice`, of which a message has one at most (every
 // message of OTLP has at most one such choice). Source: opentelemetry-proto, {common,resource,logs,trace,metrics}/v1.
 // A field that is new there costs one line here; until then it is an unknown field, carried along but not decoded.
 

@@ -1,5 +1,5 @@
-// Cuts requests between events: in two, down to a size, or into single events. Each part is a whole request that repeats
-// the envelopes (resource, scope, metric, their unknown fields) of the events it holds, byte for byte.
+// Cuts requests between events: in two, down to a size, or into single events. Each part is a whole request that
+// repeats the envelopes (resource, scope, metric, their unknown fields) of the events it holds, byte for byte.
 //
 // The request is read once (outline.ts) and each part is copied out of it from its end to its start, so that a length
 // is written when what it counts is there. Time grows with the bytes read plus the bytes written. What is written can

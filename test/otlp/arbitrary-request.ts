@@ -21,7 +21,7 @@ export function arbitraryFutureRequest(signal: Signal): fc.Arbitrary<Plain> {
 }
 
 const withFuture =
-  /Request$|^(?:Resource|Scope)(?:Logs|Spans|Metrics)$|^(?:LogRecord|Span|Metric|Gauge|Sum|.*Histogram|Summary|.*Point)$/;
+  /Request$|^(?:Resource|Scope)(?:Logs|Spans|Metrics)$|Histogram$|Point$|^(?:LogRecord|Span|Metric|Gauge|Sum|Summary)$/;
 
 function arbitraryMessage(message: Message, deeper: number, unknown: string): fc.Arbitrary<Plain> {
   const always = message.fields.filter((field) => !field.choice);
