@@ -127,7 +127,7 @@ sinks:
       }
     }
     const accepted = clients.reduce((sum, { acceptedEvents }) => sum + acceptedEvents, 0);
-    // Repeated is what got no answer, what was at the receiver when we were killed, and what the ledger had not heard of.
+    // Repeated is what got no answer, what was at the receiver at a kill, and what the ledger had not heard of.
     const repeatsMax = unansweredEvents + (kills + this.moodChanges) * batchEventsMax;
     const { disorder, repeats } = arrivals;
     return { accepted, missing, disorder, repeats, repeatsMax, kills };

@@ -90,7 +90,8 @@ function line(picture: Picture): string {
 }
 
 function counters({ sent, received, repeated, outages, kills }: Picture): string {
-  return `sent ${count(sent)}  received ${count(received)}  repeated ${count(repeated)}  outages ${outages}  kills ${kills}`;
+  const events = `sent ${count(sent)}  received ${count(received)}  repeated ${count(repeated)}`;
+  return `${events}  outages ${outages}  kills ${kills}`;
 }
 
 export function count(value: number): string {

@@ -1,7 +1,7 @@
 // What arrived, counted by the numbers that the events carry: which ones, how many, and how many of them again.
 //
-// The source `generate` gives each event a number, from 1 in every life of the pipeline, and names that life. Both stand
-// in the bytes of the request as attributes, and are found there without decoding the rest.
+// The source `generate` gives each event a number, from 1 in every life of the pipeline, and names that life. Both
+// stand in the bytes of the request as attributes, and are found there without decoding the rest.
 
 const runKey = Buffer.from('spillway.generate.run');
 const sequenceKey = Buffer.from('spillway.generate.sequence');

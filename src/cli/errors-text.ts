@@ -14,7 +14,8 @@ export function errorText(cause: unknown, output: Output): string {
   const issues = issuesOf(cause).map((issue) => issueText(issue, output));
   // The message of a ConfigError lists its issues as well, for whoever has nothing else to print.
   const [summary] = cause.message.split('\n');
-  return `${heading} ${issues.length > 0 ? summary : cause.message}\n${issues.join('')}${styled(output, 'dim', `(${cause.code})`)}\n`;
+  const message = issues.length > 0 ? summary : cause.message;
+  return `${heading} ${message}\n${issues.join('')}${styled(output, 'dim', `(${cause.code})`)}\n`;
 }
 
 export function issueText({ file, line, column, path, message }: ConfigIssue, output: Output): string {

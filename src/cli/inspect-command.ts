@@ -55,8 +55,8 @@ async function bufferDirectories(path: string, { world }: Invocation): Promise<r
     operation: 'inspect',
     path,
     message:
-      `Cannot inspect ${path}: there is no buffer in it and none below it. Expected the directory of a buffer (with a ` +
-      'file `ledger`) or the data_dir of a pipeline',
+      `Cannot inspect ${path}: there is no buffer in it and none below it. Expected the directory of a buffer (with ` +
+      'a file `ledger`) or the data_dir of a pipeline',
   });
 }
 

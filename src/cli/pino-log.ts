@@ -68,7 +68,8 @@ function readable(line: string, output: Output): string {
   const details = Object.entries(fields).map(([name, value]) => `${name}=${fieldText(value)}`);
   const moment = styled(output, 'dim', String(time).slice(11, 23));
   const mark = styled(output, styleOfLevel[label] ?? 'dim', label.padEnd(5));
-  return `${moment} ${mark} ${subject}${String(msg)}${details.length > 0 ? styled(output, 'dim', `  ${details.join(' ')}`) : ''}\n`;
+  const facts = details.length > 0 ? styled(output, 'dim', `  ${details.join(' ')}`) : '';
+  return `${moment} ${mark} ${subject}${String(msg)}${facts}\n`;
 }
 
 function fieldText(value: unknown): string {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { CliRig } from '../../test/cli-rig.ts';
 import { DiskBuffer } from '../engine/disk-buffer.ts';
-import { version } from '../version.ts';
+import { version } from './version.ts';
 
 let cli: CliRig;
 

@@ -1,7 +1,6 @@
 // The command line: what may be said, what it is explained with, and which command answers.
 
 import { Command, CommanderError, Option } from 'commander';
-import { version } from '../version.ts';
 import { removeCursor } from './cursor-command.ts';
 import { errorJson, errorText } from './errors-text.ts';
 import { type ExitCode, exitCodeOf, exitCodes } from './exit-codes.ts';
@@ -11,6 +10,7 @@ import { type LogLevel, logLevels } from './pino-log.ts';
 import { type LogFormat, run } from './run-command.ts';
 import { printSchema, validate } from './validate-command.ts';
 import { verify } from './verify-command.ts';
+import { version } from './version.ts';
 
 const description = `A durable disk buffer for telemetry pipelines.
 

@@ -125,6 +125,15 @@ describe('an intake', () => {
     const batch = largeBatch(50_000);
     expect(await rig.run(intake.emit(batch))).toMatchObject({ kind: 'dropped', events: 1 });
     expect(open.stats().backlog.events).toBe(1);
+    const twice = await filled(rig, { path: '/data/twice', whenFull: 'drop_newest' });
+    const both = intakeOf(rig, full, twice).intake;
+    expect(await rig.run(both.emit(largeBatch(50_000, 3)))).toEqual({
+      kind: 'dropped',
+      reason: 'buffer_full',
+      events: 3,
+    });
+    const halved = await rig.run(both.emit(largeBatch(400_000, 4)));
+    expect(halved).toEqual({ kind: 'dropped', reason: 'buffer_full', events: 4 });
     await rig.close(open as never);
     expect(await rig.run(intake.emit(batch))).toMatchObject({ kind: 'unavailable' });
   });

@@ -140,19 +140,19 @@ async function offerHalves(buffer: PipelineBuffer, batch: TelemetryBatch, patien
   const first = await offer(buffer, { signal, bytes: head, events: headEvents }, patience);
   // Of a batch that is refused the rest would come twice; of one that is too large the rest has to go on.
   if (first.kind === 'full' || first.kind === 'unavailable') return first;
-  return worstOf([first, await offer(buffer, { signal, bytes: tail, events: events - headEvents }, patience)]);
+  const second = await offer(buffer, { signal, bytes: tail, events: events - headEvents }, patience);
+  const worst = worstOf([first, second]);
+  return worst.kind === 'dropped' ? { ...worst, events: droppedBy(first) + droppedBy(second) } : worst;
 }
 
+/** Of two drops the larger one: the same events may have been dropped twice. */
 function worstOf(results: readonly EmitResult[]): EmitResult {
-  const worst = results.reduce((one, other) => (severityOf(other) > severityOf(one) ? other : one));
-  if (worst.kind !== 'dropped') return worst;
-  // Two halves may have been dropped, or one event by two buffers: the peer is told of the most, never of more than all.
-  const events = results.reduce((sum, each) => sum + (each.kind === 'dropped' ? each.events : 0), 0);
-  return { ...worst, events };
+  const rank = (result: EmitResult): number => severity.indexOf(result.kind) + droppedBy(result) / (2 ** 24 + 1);
+  return results.reduce((one, other) => (rank(other) > rank(one) ? other : one));
 }
 
-function severityOf({ kind }: EmitResult): number {
-  return severity.indexOf(kind);
+function droppedBy(result: EmitResult): number {
+  return result.kind === 'dropped' ? result.events : 0;
 }
 
 function headingOf({ kind }: EmitResult): 'accepted' | 'dropped' | 'refused' {

@@ -199,7 +199,7 @@ describe('a pipeline', () => {
     await pipeline.stop();
   });
 
-  it('goes on after a restart where it was, and lets a sink that is added begin at the oldest or the newest', async () => {
+  it('goes on after a restart where it was, and lets an added sink begin at the oldest or the newest', async () => {
     const [tap, first] = [new Tap(), new Basin()];
     first.answer = () => Promise.resolve({ kind: 'retryable', reason: 'away' });
     const pipeline = await start(settingsOf(tap, [sinkOf('first', first, { buffer: 'all' })]));

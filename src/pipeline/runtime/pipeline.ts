@@ -117,7 +117,7 @@ export class Pipeline {
     };
   }
 
-  /** Ends gracefully, within the shutdown timeout. Resolves when everything is closed; what goes wrong is in `ended`. */
+  /** Ends gracefully, within the shutdown timeout. Resolves when all is closed; what went wrong is in `ended`. */
   stop(): Promise<void> {
     return this.#end('stopped', undefined);
   }

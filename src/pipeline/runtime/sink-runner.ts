@@ -1,5 +1,5 @@
-// A sink in the pipeline: made, asked for its health, driven, and made again when it crashes. Its cursor stays the same;
-// what a crashed sink had in its hands was handed back and comes again, in order.
+// A sink in the pipeline: made, asked for its health, driven, and made again when it crashes. Its cursor stays the
+// same; what a crashed sink had in its hands was handed back and comes again, in order.
 
 import type { CursorContract } from '../../stage/buffer-contract.ts';
 import type { Log } from '../contract/log.ts';
@@ -70,7 +70,7 @@ export class SinkRunner {
     }
   }
 
-  /** Takes nothing more, waits so long for what is at the sink, and hands back the rest. May be called again, sooner. */
+  /** Takes nothing more, waits so long for what is at the sink, hands back the rest. May be called again, sooner. */
   async stop(afterMs: number): Promise<void> {
     this.#stopAfterMs = afterMs;
     await this.#driver?.stop({ afterMs });
