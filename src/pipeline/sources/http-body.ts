@@ -85,7 +85,15 @@ function receive(request: IncomingMessage, options: BodyOptions): Promise<BodyRe
 
 function joined(chunks: readonly Buffer[], byteLength: number): Uint8Array {
   const [only] = chunks;
-  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, byteLength);
+  return chunks.length === 1 && only !== undefined ? compact(only) : Buffer.concat(chunks, byteLength);
+}
+
+/** A few bytes that keep a large piece of memory alive would hold more than the budget counts. */
+function compact(bytes: Buffer): Uint8Array {
+  if (bytes.buffer.byteLength <= 2 * bytes.length) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 // RFC 9659: a zstd frame in HTTP needs a window of 8 MiB at most. Without the limit a header of a few bytes would make
@@ -100,7 +108,7 @@ type Compressed = Exclude<BodyCoding, 'identity'>;
 async function decompress(input: Uint8Array, coding: Compressed, options: BodyOptions): Promise<BodyResult> {
   if (input.length > atOnce.inputBytesMax) return decompressInThread(input, coding, options);
   try {
-    const bytes = decompressAtOnce(input, coding, Math.min(atOnce.outputBytesMax, options.bytesMax));
+    const bytes = compact(decompressAtOnce(input, coding, Math.min(atOnce.outputBytesMax, options.bytesMax)));
     return options.share.take(bytes.length) ? { kind: 'whole', bytes } : { kind: 'no_room' };
   } catch (cause) {
     if (!isTooLarge(cause)) return malformed(coding, cause);

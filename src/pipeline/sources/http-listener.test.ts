@@ -106,6 +106,13 @@ describe('a body', () => {
     expect(handler.bodies[0]?.buffer.byteLength).not.toBe(Buffer.poolSize);
   });
 
+  it.each(['gzip', 'deflate', 'zstd'] as const)('of %s holds no more memory than it has bytes', async (coding) => {
+    await listen();
+    const encode = { gzip: gzipSync, deflate: deflateSync, zstd: zstdCompressSync }[coding];
+    for (const size of [1, 100, 20 * KiB]) await post(encode(noise(size)), { 'content-encoding': coding });
+    for (const { buffer, length } of handler.bodies) expect(buffer.byteLength).toBeLessThanOrEqual(2 * length);
+  });
+
   it.each([
     ['gzip', Buffer.from('this is no gzip')],
     ['gzip', gzipSync(noise(200 * KiB)).subarray(0, 100 * KiB)],
