@@ -65,7 +65,7 @@ export class HttpExchange {
       const answer = await this.#answer();
       if (answer !== undefined) this.#send(answer);
     } catch (error) {
-      log.error('A request could not be answered: this is a defect.', { error });
+      log.error('a request could not be answered: this is a defect', { error });
       if (!this.#response.headersSent) this.#send(this.#refuse({ status: 500, message: 'internal error' }));
     } finally {
       this.#share.release();

@@ -442,10 +442,10 @@ describe('the operator', () => {
     }
     for (let i = 0; i < 3; i++) await (await client()).closed;
     expect(log.lines).toEqual([
-      { level: 'warn', message: 'Requests were refused.', fields: { events: 1, status: 404, reason: 'missing' } },
+      { level: 'warn', message: 'requests were refused', fields: { events: 1, status: 404, reason: 'missing' } },
       {
         level: 'warn',
-        message: 'Connections were closed: too many are open.',
+        message: 'connections were closed: too many are open',
         fields: { events: 1, connectionsMax: 1 },
       },
     ]);

@@ -68,8 +68,8 @@ export class HttpListener {
   constructor({ handler, limits, allowedOrigins, clock, log }: HttpListenerOptions) {
     this.#clock = clock;
     this.#log = log;
-    this.#refusals = new ThrottledLog({ clock, log, message: 'Requests were refused.' });
-    this.#drops = new ThrottledLog({ clock, log, message: 'Connections were closed: too many are open.' });
+    this.#refusals = new ThrottledLog({ clock, log, message: 'requests were refused' });
+    this.#drops = new ThrottledLog({ clock, log, message: 'connections were closed: too many are open' });
     this.#budget = new ByteBudget(limits.inFlightBytesMax);
     this.#exchangeOptions = {
       handler,
@@ -119,7 +119,7 @@ export class HttpListener {
       });
     });
     // From here on it is a connection that could not be accepted: too many open files, for example.
-    this.#server.on('error', (error) => this.#log.warn('A connection could not be accepted.', { error }));
+    this.#server.on('error', (error) => this.#log.warn('a connection could not be accepted', { error }));
     const bound = this.#server.address() as AddressInfo;
     return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
   }
@@ -178,7 +178,7 @@ export class HttpListener {
     exchanges.add(exchange);
     this.#unfinishedCount += 2;
     response.once('close', () => this.#ended(exchange, exchanges));
-    response.on('error', (error) => this.#log.debug('An answer could not be sent.', { error }));
+    response.on('error', (error) => this.#log.debug('an answer could not be sent', { error }));
     void exchange.run(expectsContinue).then(() => this.#finished());
   }
 

@@ -4,7 +4,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { type ZodType, z } from 'zod';
 import { MiB } from '../../../base/units.ts';
 import { type Signal, signals } from '../../../otlp/signal.ts';
-import { byteSize, secret } from '../../contract/values.ts';
+import { byteSize, hostPath, secret } from '../../contract/values.ts';
 
 export type Compression = 'gzip' | 'zstd' | 'none';
 
@@ -72,9 +72,9 @@ function headerProblem(name: string, value: string): string | undefined {
 }
 
 const tls = z.strictObject({
-  ca_file: z.string().optional().describe('Certificates to trust instead of the usual ones, as PEM.'),
-  crt_file: z.string().optional().describe('The certificate to show to the receiver, as PEM.'),
-  key_file: z.string().optional().describe('Its private key, as PEM.'),
+  ca_file: hostPath().optional().describe('Certificates to trust instead of the usual ones, as PEM.'),
+  crt_file: hostPath().optional().describe('The certificate to show to the receiver, as PEM.'),
+  key_file: hostPath().optional().describe('Its private key, as PEM.'),
   key_pass: secret().optional().describe('The password of the private key.'),
   server_name: z.string().optional().describe('The name to ask for and to find in the certificate.'),
   verify_certificate: z.boolean().default(true).describe('Whether a certificate has to be trusted.'),

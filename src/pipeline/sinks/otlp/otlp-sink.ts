@@ -117,14 +117,14 @@ class OtlpSink implements Sink {
   #fallBack({ peer }: Target): void {
     if (this.#compression !== 'zstd') return;
     this.#compression = 'gzip';
-    this.#context.log.warn('The receiver does not take zstd: gzip from here on.', { peer });
+    this.#context.log.warn('the receiver does not take zstd: gzip from here on', { peer });
   }
 
   /** Receivers repeat a warning with every request; the operator needs it once. */
   #warn(signal: Signal, warning: string): void {
     if (warning === this.#lastWarning) return;
     this.#lastWarning = warning;
-    this.#context.log.warn('The receiver took everything and sent a warning.', { signal, warning });
+    this.#context.log.warn('the receiver took everything and sent a warning', { signal, warning });
   }
 
   #answerWithoutSecrets(answer: SinkAnswer): SinkAnswer {

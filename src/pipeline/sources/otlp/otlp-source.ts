@@ -51,7 +51,7 @@ class OtlpSource implements Source, HttpHandler {
       log,
     });
     this.#address = await listener.listen(this.#options.address);
-    log.info('Listening for OTLP over HTTP.', { address: this.#address });
+    log.info('listens for OTLP over HTTP', { address: this.#address });
     if (!stopping.aborted) {
       await new Promise<void>((resolve) => stopping.addEventListener('abort', () => resolve(), { once: true }));
     }
