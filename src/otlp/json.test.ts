@@ -192,6 +192,20 @@ describe('shape', () => {
     });
   });
 
+  it('refuses the telemetry of another signal, which would be left out without a word', () => {
+    for (const text of [
+      '{"resourceSpans":[]}',
+      '{"resource_spans":[],"resourceLogs":[]}',
+      '{"resourceMetrics":null}',
+    ]) {
+      expect(jsonToRequest('logs', text)).toMatchObject({
+        ok: false,
+        reason: expect.stringMatching(/expected logs, found/),
+      });
+    }
+    expect(jsonToRequest('traces', '{"resourceSpans":[{"resourceLogs":[]}]}')).toMatchObject({ ok: true });
+  });
+
   it('never repeats what it found, which may be secret', () => {
     const refused = ['{"traceId":"hunter2"}', '{"flags":"hunter2"}', '{"body":"hunter2"}', '{"flags":hunter2}'];
     for (const json of refused) expect(record(json)).not.toMatch(/hunter2/);

@@ -8,7 +8,7 @@ import { countEvents } from './count.ts';
 import { decodeRequest } from './decode.ts';
 import { encodeMessage, Rounded, Unfit } from './encode.ts';
 import { requestOf } from './schema.ts';
-import type { Signal } from './signal.ts';
+import { type Signal, signals } from './signal.ts';
 
 export type JsonRequest =
   | { readonly ok: true; readonly bytes: Uint8Array; readonly events: number }
@@ -39,11 +39,26 @@ export function requestToJson(signal: Signal, bytes: Uint8Array): string | undef
 
 function encodeText(signal: Signal, text: string): Uint8Array {
   const message = requestOf[signal];
+  const request: unknown = JSON.parse(text);
+  refuseStray(signal, request);
   try {
-    return encodeMessage(message, JSON.parse(text), 'refuse');
+    return encodeMessage(message, request, 'refuse');
   } catch (error) {
     if (!(error instanceof Rounded)) throw error;
     return encodeMessage(message, JSON.parse(text, keepDigits));
+  }
+}
+
+/**
+ * Telemetry of another signal would pass as a field that nobody knows, and be left out without a word. It is no field of
+ * a later version but a wrong path.
+ */
+function refuseStray(signal: Signal, request: unknown): void {
+  if (typeof request !== 'object' || request === null) return;
+  for (const other of signals) {
+    for (const name of other === signal ? [] : requestOf[other].byName.keys()) {
+      if (Object.hasOwn(request, name)) throw new Unfit(`the request: expected ${signal}, found ${name}`);
+    }
   }
 }
 
