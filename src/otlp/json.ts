@@ -50,8 +50,8 @@ function encodeText(signal: Signal, text: string): Uint8Array {
 }
 
 /**
- * Telemetry of another signal would pass as a field that nobody knows, and be left out without a word. It is no field of
- * a later version but a wrong path.
+ * Telemetry of another signal would pass as a field that nobody knows, and be left out without a word. It is no field
+ * of a later version but a wrong path.
  */
 function refuseStray(signal: Signal, request: unknown): void {
   if (typeof request !== 'object' || request === null) return;
