@@ -1,7 +1,8 @@
 // The `otlp` source: OTLP over HTTP/1.1, protobuf and JSON, as SDKs and collectors send it.
 //
 // A request is answered when the buffers have it, and not before. Protobuf is walked, so that no request gets in that a
-// receiver could not decode, and handed on byte for byte; JSON is converted once, here. Every refusal is a google.rpc.Status in the encoding of the request.
+// receiver could not decode, and handed on byte for byte; JSON is converted once, here. Every refusal is a
+// google.rpc.Status in the encoding of the request.
 
 import type { IncomingMessage } from 'node:http';
 import { checkRequest } from '../../../otlp/check.ts';
