@@ -15,6 +15,7 @@ export type Requirement =
   | 'perl'
   | 'docker'
   | 'docker-compose'
+  | 'docker-compose-v1'
   | 'redis-image'
   | 'node-image'
   | 'wire';
@@ -37,6 +38,7 @@ const checks: Readonly<Record<Requirement, () => boolean>> = {
   perl: () => succeeds('perl', '-e', '1'),
   docker: () => succeeds('docker', 'version', '--format', '{{.Server.Version}}'),
   'docker-compose': () => succeeds('docker-compose', 'version') || succeeds('docker', 'compose', 'version'),
+  'docker-compose-v1': () => succeeds('docker-compose', 'version'),
   'redis-image': () => localImage('redis') !== undefined,
   'node-image': () => localImage('node') !== undefined,
   wire: () => isRoot() && succeeds('nsenter', '--version') && succeeds('iptables', '--version'),
@@ -51,6 +53,7 @@ const reasons: Readonly<Record<Requirement, string>> = {
   perl: 'needs perl',
   docker: 'needs a Docker engine that answers',
   'docker-compose': 'needs docker compose',
+  'docker-compose-v1': 'needs the program docker-compose',
   'redis-image': 'needs a local image of Redis (integration/images/build.sh)',
   'node-image': 'needs a local image of Node (integration/images/build.sh)',
   wire: 'needs root, nsenter and iptables',
