@@ -1,7 +1,8 @@
-// Checks a value against a JSON Schema, as far as config.schema.json goes: for tests, which need no validator from outside.
+// Checks a value against a JSON Schema, as far as config.schema.json goes: for tests, which need no validator from
+// outside.
 type Schema = Readonly<Record<string, unknown>>;
 
-/** The place of the first mismatch, or undefined. An unknown keyword is an error: it would be passed over in silence. */
+/** The place of the first mismatch, or undefined. An unknown keyword throws: it would be passed over in silence. */
 export function mismatch(root: Schema, value: unknown, schema: Schema = root, path = '$'): string | undefined {
   for (const [keyword, rule] of Object.entries(schema)) {
     const check = keywords[keyword];

@@ -35,7 +35,8 @@ it.each([
 });
 
 it('shared by several sinks is one, under its id', async () => {
-  const text = `buffers:\n  shelf: { max_size: 1GiB }\n  chain: [{ type: memory, when_full: overflow }, {}]\n${sink('buffer: shelf')}
+  const shared = 'shelf: { max_size: 1GiB }\n  chain: [{ type: memory, when_full: overflow }, {}]';
+  const text = `buffers:\n  ${shared}\n${sink('buffer: shelf')}
   second: { type: store, url: "http://store", inputs: [in], buffer: shelf, start_at: newest }
   third: { type: store, url: "http://store", inputs: [in], buffer: chain }`;
   expect(await buffersOf(text)).toEqual([
@@ -54,7 +55,8 @@ describe('a chain with a mistake', () => {
   it.each([
     [
       'buffer: []',
-      '9:13 sinks.out.buffer: expected the options of a buffer, or a list of them for an overflow chain; found an empty list',
+      '9:13 sinks.out.buffer: expected the options of a buffer, or a list of them for an overflow chain; ' +
+        'found an empty list',
     ],
     [
       'buffer: [shelf]',
@@ -66,19 +68,23 @@ describe('a chain with a mistake', () => {
     ],
     [
       'buffer: { when_full: overflow }',
-      '9:26 sinks.out.buffer.when_full: nothing to overflow to: no buffer stands behind this one in a list; expected another value',
+      '9:26 sinks.out.buffer.when_full: nothing to overflow to: no buffer stands behind this one in a ' +
+        'list; expected another value',
     ],
     [
       'buffer: [{ type: memory }, {}]',
-      '9:14 sinks.out.buffer[0].when_full: expected "when_full: overflow": otherwise the next buffer of the list would never be used',
+      '9:14 sinks.out.buffer[0].when_full: expected "when_full: overflow": otherwise the next buffer of ' +
+        'the list would never be used',
     ],
     [
       'buffer: [{ type: memory, when_full: block }, {}]',
-      '9:41 sinks.out.buffer[0].when_full: expected "when_full: overflow": otherwise the next buffer of the list would never be used',
+      '9:41 sinks.out.buffer[0].when_full: expected "when_full: overflow": otherwise the next buffer of ' +
+        'the list would never be used',
     ],
     [
       'buffer: { max_events: 500 }',
-      '9:15 sinks.out.buffer.max_events: a buffer of type "disk" has no such key, one of type "memory" has; without "type" a buffer is of type "disk"',
+      '9:15 sinks.out.buffer.max_events: a buffer of type "disk" has no such key, one of type "memory" ' +
+        'has; without "type" a buffer is of type "disk"',
     ],
     [
       'buffer: { type: disk, max_events: 500 }',
@@ -88,7 +94,8 @@ describe('a chain with a mistake', () => {
     ['buffer: { type: store }', '9:21 sinks.out.buffer.type: "store" is a sink, not a buffer'],
     [
       'buffer: { max_size: 1KiB }',
-      '9:25 sinks.out.buffer.max_size: expected a size such as 256MiB or a whole number of bytes, at least 1048576; found "1KiB"',
+      '9:25 sinks.out.buffer.max_size: expected a size such as 256MiB or a whole number of bytes, at least ' +
+        '1048576; found "1KiB"',
     ],
     [
       'buffer: { when_full: blok }',

@@ -10,9 +10,10 @@ import type { ConfigIssues } from './config-issues.ts';
 import { type ConfigNode, type ConfigPath, find, type MapNode, type Place, plainValueOf } from './config-node.ts';
 import { foundText, HiddenValues } from './found-text.ts';
 import { absolutePaths } from './host-paths.ts';
-import { type CheckedBlock, reportSchemaIssues } from './schema-issues.ts';
+import { type CheckedBlock, reportSchemaIssues, reportUnknownKeys } from './schema-issues.ts';
 import { isSecretAt, keysOf } from './schema-shape.ts';
 import { readSecretFiles } from './secret-files.ts';
+import { droppedKeys } from './strict-keys.ts';
 import { suggestion } from './suggestion.ts';
 import { type BlockKind, refuseVectorKeys } from './vector-keys.ts';
 
@@ -140,6 +141,8 @@ export async function checkOptions(
 type Parsed = Awaited<ReturnType<ZodType['safeParseAsync']>>;
 
 async function parse(issues: ConfigIssues, block: CheckedBlock): Promise<{ readonly value: unknown } | undefined> {
+  const dropped = droppedKeys(block.schema, block.node);
+  reportUnknownKeys(issues, block, dropped);
   const untyped = new Set<ConfigNode>();
   for (;;) {
     let parsed: Parsed;
@@ -155,7 +158,7 @@ async function parse(issues: ConfigIssues, block: CheckedBlock): Promise<{ reado
       });
       return undefined;
     }
-    if (parsed.success) return { value: parsed.data };
+    if (parsed.success) return dropped.length === 0 ? { value: parsed.data } : undefined;
     const before = untyped.size;
     for (const node of asText(block, parsed.error.issues, [])) untyped.add(node);
     if (untyped.size > before) continue; // Each turn takes at least one more scalar as text, so this ends.

@@ -28,7 +28,8 @@ describe('inputs', () => {
     ['[[a]]', '7:53 sinks.out.inputs[0]: expected the id of a source; found a list'],
     [
       '[app-logs.traces]',
-      '7:53 sinks.out.inputs[0]: sources have one output for all signals; expected "app-logs" in place of "app-logs.traces"',
+      '7:53 sinks.out.inputs[0]: sources have one output for all signals; expected "app-logs" in place of ' +
+        '"app-logs.traces"',
     ],
   ])('%s are not', async (inputs, expected) => {
     expect(await issuesOf(sinks(`out: { ${store}, inputs: ${inputs} }`))).toEqual([expected]);
@@ -111,8 +112,8 @@ describe('a buffer', () => {
       `three: { ${store}, inputs: [other], buffer: shelf }`,
     )}`;
     expect(await issuesOf(text)).toEqual([
-      '10:46 sinks.three.inputs: the sinks of the buffer "shelf" all get everything in it, so they have the same inputs; ' +
-        '"one" has app-logs, other, this one other; give it a buffer of its own',
+      '10:46 sinks.three.inputs: the sinks of the buffer "shelf" all get everything in it, so they have the ' +
+        'same inputs; "one" has app-logs, other, this one other; give it a buffer of its own',
     ]);
   });
 
@@ -126,7 +127,8 @@ describe('a buffer', () => {
   it('in memory cannot keep what acknowledgements promise', async () => {
     const text = sinks(
       `one: { ${store}, inputs: ["*"], acknowledgements: true, buffer: { type: memory } }`,
-      `two: { ${store}, inputs: ["*"], acknowledgements: { enabled: true }, buffer: [{ type: memory, when_full: overflow }, {}] }`,
+      `two: { ${store}, inputs: ["*"], acknowledgements: { enabled: true }, buffer: [{ type: memory, ` +
+        `when_full: overflow }, {}] }`,
       `three: { ${store}, inputs: ["*"], acknowledgements: true }`,
       `four: { ${store}, inputs: ["*"], acknowledgements: false, buffer: { type: memory } }`,
     );

@@ -53,8 +53,9 @@ function countWithoutLimit(description: string): z.ZodType<number, number | unde
 const acknowledgements: z.ZodType<Switch> = z
   .union([z.boolean(), z.strictObject({ enabled: z.boolean().optional().describe('As the short form.') })])
   .describe(
-    'Sources answer only when every buffer behind them has what they took. `true` asks that this survives the process, ' +
-      'so it is refused where a buffer in memory feeds the sink. `false` changes nothing: sources wait in any case.',
+    'Sources answer only when every buffer behind them has what they took. `true` asks that this survives the ' +
+      'process, so it is refused where a buffer in memory feeds the sink. ' +
+      '`false` changes nothing: sources wait in any case.',
   );
 
 /** RFC 9110: a token. */

@@ -1,4 +1,5 @@
-// Shows a value of the config in a message, unless it must not be seen: values of variables, secrets, passwords in URLs.
+// Shows a value of the config in a message, unless it must not be seen: values of variables, secrets, passwords
+// in URLs.
 
 import type { ConfigNode, ConfigPath } from './config-node.ts';
 

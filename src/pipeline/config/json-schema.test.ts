@@ -20,7 +20,9 @@ describe('what is loaded is accepted', () => {
     [
       'every key of a sink',
       sink(
-        'url: http://store\nstart_at: newest\nacknowledgements: true\nrequest: { concurrency: none, headers: { a: b } }\nbatch: { max_bytes: 4MiB }\nhealthcheck: false\non_blocked: dead_letter\ndead_letters: { path: x, max_size: 8KiB }',
+        'url: http://store\nstart_at: newest\nacknowledgements: true\nrequest: { concurrency: none, headers: ' +
+          '{ a: b } }\nbatch: { max_bytes: 4MiB }\nhealthcheck: false\non_blocked: dead_letter\ndead_letters: ' +
+          '{ path: x, max_size: 8KiB }',
       ),
     ],
     ['no dead letters', sink('url: http://store\ndead_letters: false')],

@@ -1,7 +1,7 @@
 // The JSON Schema of a config, for editors: completion, descriptions, red lines. Made from the schemas that check it.
 //
-// It is wider than the check where JSON Schema cannot say what is meant: a variable may stand anywhere, ids point at each
-// other, and the options of plugins are not known. What the check accepts, it accepts.
+// It is wider than the check where JSON Schema cannot say what is meant: a variable may stand anywhere, ids point at
+// each other, and the options of plugins are not known. What the check accepts, it accepts.
 
 import { type ZodType, z } from 'zod';
 import { builtinBuffers, builtinSinks, builtinSources } from '../builtins.ts';

@@ -70,7 +70,8 @@ export async function loadSettings(request: ConfigRequest): Promise<LoadedConfig
 async function readConfig({ file, files }: ConfigRequest): Promise<string> {
   const path = isAbsolute(file) ? file : resolve(file);
   const unreadable = (reason: string, cause?: unknown): ConfigError => {
-    const message = `Reading the config ${file} failed: ${reason}. Nothing was started. Check the path and its permissions.`;
+    const remedy = 'Nothing was started. Check the path and its permissions.';
+    const message = `Reading the config ${file} failed: ${reason}. ${remedy}`;
     return new ConfigError({ code: 'SPILLWAY_CONFIG_UNREADABLE', message, cause });
   };
   let text: string | undefined;

@@ -33,7 +33,8 @@ describe('a value that does not fit', () => {
     ],
     [
       'dead_letters: { max_size: 5 }',
-      '9:31 sinks.out.dead_letters.max_size: expected a size such as 256MiB or a whole number of bytes, at least 4096; found 5',
+      '9:31 sinks.out.dead_letters.max_size: expected a size such as 256MiB or a whole number of bytes, at ' +
+        'least 4096; found 5',
     ],
     ['batch: 5', '9:12 sinks.out.batch: expected a map; found 5'],
     ['request: { concurrency: 0 }', '9:29 sinks.out.request.concurrency: expected at least 1; found 0'],
@@ -115,15 +116,34 @@ describe('a key that nobody knows', () => {
     ]);
   });
 
+  it('is not passed over by a schema that is not strict', async () => {
+    const schema = z.object({
+      topic: z.string().optional(),
+      tls: z.object({ verify: z.boolean() }).optional(),
+      labels: z.record(z.string(), z.string()).optional(),
+      rest: z.looseObject({}).optional(),
+      any: z.unknown().optional(),
+    });
+    const own = defineSink({ type: 'own', schema, create: () => Promise.reject(new Error('not made')) });
+    const builtins = { ...stubBuiltins, sinks: [own] };
+    const lines = 'topc: a\ntls: { verify: true, verfy: 1 }\nlabels: { x: y }\nrest: { x: y }\nany: { x: { z: 1 } }';
+    expect(await issuesOf(withSink(lines, 'own'), { builtins })).toEqual([
+      '8:5 sinks.out.topc: a sink of type "own" has no such key; did you mean "topic"?',
+      '9:26 sinks.out.tls.verfy: "tls" has no such key; did you mean "verify"?',
+    ]);
+  });
+
   it("that is Vector's is refused by its name, with the reason", async () => {
-    const issues = await issuesOf(
-      `api: { enabled: true }\n${sink('proxy: {}\nrequest: { adaptive_concurrency: { initial_concurrency: 2 } }\nhealthcheck: { uri: http://x }')}`,
-    );
+    const adaptive = 'request: { adaptive_concurrency: { initial_concurrency: 2 } }';
+    const lines = `proxy: {}\n${adaptive}\nhealthcheck: { uri: http://x }`;
+    const issues = await issuesOf(`api: { enabled: true }\n${sink(lines)}`);
     expect(issues).toEqual([
       '1:1 api: Vector\'s key is not understood here: there is no GraphQL API; use "health: { address }"',
       "10:5 sinks.out.proxy: Vector's key is not understood here: sinks do not go through proxies; remove it",
-      '11:16 sinks.out.request.adaptive_concurrency: Vector\'s key is not understood here: there is no adaptive concurrency; give "request.concurrency" a number',
-      '12:20 sinks.out.healthcheck.uri: Vector\'s key is not understood here: a sink asks the peer that it sends to; use "healthcheck: { enabled }"',
+      "11:16 sinks.out.request.adaptive_concurrency: Vector's key is not understood here: there is no " +
+        'adaptive concurrency; give "request.concurrency" a number',
+      "12:20 sinks.out.healthcheck.uri: Vector's key is not understood here: a sink asks the peer that it " +
+        'sends to; use "healthcheck: { enabled }"',
     ]);
   });
 

@@ -8,6 +8,7 @@ import type { ConfigIssues } from './config-issues.ts';
 import { type ConfigNode, type ConfigPath, find, type Place, pathText } from './config-node.ts';
 import { foundText, HiddenValues } from './found-text.ts';
 import { isSecret, isSecretAt, keysOf, schemasAt, valuesAt } from './schema-shape.ts';
+import type { DroppedKeys } from './strict-keys.ts';
 import { suggestion } from './suggestion.ts';
 
 type SchemaIssue = z.core.$ZodIssue;
@@ -32,6 +33,12 @@ export function reportSchemaIssues(issues: ConfigIssues, block: CheckedBlock, fo
   for (const issue of found) reporter.report(issue, []);
 }
 
+/** Of keys that the schema itself would not complain of. */
+export function reportUnknownKeys(issues: ConfigIssues, block: CheckedBlock, found: readonly DroppedKeys[]): void {
+  const reporter = new SchemaIssueReporter(issues, block);
+  for (const { path, keys } of found) for (const key of keys) reporter.unknownKey(key, path);
+}
+
 class SchemaIssueReporter {
   readonly #issues: ConfigIssues;
   readonly #block: CheckedBlock;
@@ -49,7 +56,7 @@ class SchemaIssueReporter {
     if (node?.kind === 'scalar' && node.isBroken) return; // Said already, by whoever broke it.
     switch (issue.code) {
       case 'unrecognized_keys':
-        for (const key of issue.keys) this.#unknownKey(key, path);
+        for (const key of issue.keys) this.unknownKey(key, path);
         return;
       case 'invalid_union':
         this.#union(issue, path);
@@ -66,7 +73,7 @@ class SchemaIssueReporter {
     }
   }
 
-  #unknownKey(key: string, path: ConfigPath): void {
+  unknownKey(key: string, path: ConfigPath): void {
     const isTop = path.length === 0;
     const known = [...schemasAt(this.#block.schema, path).flatMap(keysOf), ...(isTop ? this.#block.otherKeys : [])];
     const { keyPlace } = this.#find([...path, key]);

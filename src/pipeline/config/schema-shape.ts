@@ -19,6 +19,8 @@ export interface Definition {
   readonly right?: ZodType;
   readonly getter?: () => ZodType;
   readonly defaultValue?: unknown;
+  /** What an object does with other keys; undefined: it drops them. */
+  readonly catchall?: ZodType;
   readonly values?: readonly unknown[];
   readonly entries?: Readonly<Record<string, unknown>>;
 }

@@ -173,14 +173,15 @@ describe('a module', () => {
 describe('in a config', () => {
   it('a plugin that cannot be had is an issue with its place', async () => {
     expect(await issuesOf(withSink('', 'stor'))).toEqual([
-      '6:11 sinks.out.type: there is no built-in sink "stor"; did you mean "store"?, and the package spillway-stor is not ' +
-        'installed where /etc/spillway would find it; install it: npm install spillway-stor',
+      '6:11 sinks.out.type: there is no built-in sink "stor"; did you mean "store"?, and the package spillway-stor ' +
+        'is not installed where /etc/spillway would find it; install it: npm install spillway-stor',
     ]);
     expect(await issuesOf(withSink('', 'opentelemetry'))).toEqual([
       '6:11 sinks.out.type: what Vector calls "opentelemetry" is called "otlp" here',
     ]);
     expect(await issuesOf(withSink('', './none.ts'))).toEqual([
-      '6:11 sinks.out.type: there is no built-in sink "./none.ts", and the plugin ./none.ts is not there: no file /etc/spillway/none.ts',
+      '6:11 sinks.out.type: there is no built-in sink "./none.ts", and the plugin ./none.ts is not there: ' +
+        'no file /etc/spillway/none.ts',
     ]);
   });
 
@@ -224,7 +225,8 @@ describe('on a real disk', () => {
 
   // By hand, as a plugin in plain JavaScript with a schema from elsewhere would be.
   const definition = `{ kind: 'sink', api: 1, type: 'queue', create() {}, schema: {
-    _zod: { def: { type: 'object', shape: {} } }, meta() {}, safeParseAsync: async (data) => ({ success: true, data }) } }`;
+    _zod: { def: { type: 'object', shape: { topic: { _zod: { def: { type: 'any' } } } } } }, meta() {},
+    safeParseAsync: async (data) => ({ success: true, data }) } }`;
 
   it('a package and a local file are imported by Node', async () => {
     const folder = folderWith({

@@ -79,7 +79,7 @@ export class PluginLoader {
     const place = placeOfType(type, baseDirectory);
     switch (place.kind) {
       case 'malformed': {
-        const message = `"${type}" is no type: expected the name of a built-in or of a package, or a path such as ./mine.ts`;
+        const message = `"${type}" is no type: expected a built-in, the name of a package, or a path such as ./mine.ts`;
         throw new PluginError({ code: 'SPILLWAY_PLUGIN_MISSING', plugin: type, message });
       }
       case 'file': {
@@ -160,7 +160,7 @@ const maker: Readonly<Record<string, string>> = { source: 'create', sink: 'creat
 /** Why this is no definition. By its fields: it may be made by another copy of this package. */
 function problemWith(definition: unknown): string | undefined {
   if (typeof definition !== 'object' || definition === null) {
-    return 'its default export is no definition, as defineSource, defineSink or defineBuffer give it, nor a list of them';
+    return 'its default export is no definition, as defineSource, defineSink and defineBuffer give it, and no list';
   }
   const fields = definition as Readonly<Record<string, unknown>>;
   const { kind, api, type, schema } = fields;
