@@ -10,7 +10,8 @@ import { otlpSink } from './sinks/otlp/otlp-sink.ts';
 import { fileSource } from './sources/file/file-source.ts';
 import { generateSource } from './sources/generate/generate-source.ts';
 import { otlpSource } from './sources/otlp/otlp-source.ts';
+import { stdinSource } from './sources/stdin/stdin-source.ts';
 
-export const builtinSources: readonly SourceDefinition[] = [fileSource, generateSource, otlpSource];
+export const builtinSources: readonly SourceDefinition[] = [fileSource, generateSource, otlpSource, stdinSource];
 export const builtinBuffers: readonly BufferDefinition[] = [diskBuffer, memoryBuffer];
 export const builtinSinks: readonly SinkDefinition[] = [blackholeSink, consoleSink, fileSink, otlpSink];

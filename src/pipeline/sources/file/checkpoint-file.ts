@@ -15,7 +15,7 @@ import type { LogState, TailedLog } from './tailed-log.ts';
 const formatVersion = 1;
 
 const count = z.int().min(0);
-const markSchema = z.tuple([count, z.literal([0, 1]), count, z.string()]);
+const markSchema = z.tuple([count, z.literal([0, 1]), count, count, z.string()]);
 const logSchema = z.object({
   id: z.string(),
   key: z.string(),
@@ -136,10 +136,10 @@ export function decodeCheckpoints(text: string, path: string): LogState[] {
   });
 }
 
-function writtenMark({ offset, midLine, checkLength, checkSum }: LogMark): WrittenMark {
-  return [offset, midLine ? 1 : 0, checkLength, checkSum];
+function writtenMark({ offset, midLine, checkStart, checkLength, checkSum }: LogMark): WrittenMark {
+  return [offset, midLine ? 1 : 0, checkStart, checkLength, checkSum];
 }
 
-function readMark([offset, midLine, checkLength, checkSum]: WrittenMark): LogMark {
-  return { offset, midLine: midLine === 1, checkLength, checkSum };
+function readMark([offset, midLine, checkStart, checkLength, checkSum]: WrittenMark): LogMark {
+  return { offset, midLine: midLine === 1, checkStart, checkLength, checkSum };
 }

@@ -18,7 +18,7 @@ export interface LinesRead {
   readonly skippedBytes: number;
   /** Up to where the log is read then. */
   readonly mark: LogMark;
-  /** The file ended before the read did. */
+  /** Nothing is behind it, as far as is known. */
   readonly isAtEnd: boolean;
   readonly isGroupOpen: boolean;
 }
@@ -39,12 +39,11 @@ export class FileReader {
 
   /** `undefined`: the file holds something else by now. */
   async read(file: TailedFile, log: TailedLog, end: CutEnd): Promise<LinesRead | undefined> {
-    const { offset, midLine, checkLength, checkSum } = log.read;
-    const base = offset - checkLength;
+    const { offset, midLine, checkStart: base, checkLength, checkSum } = log.read;
     const bytes = this.#buffer;
-    const count = await file.readFully(bytes, base);
+    const count = await file.read(bytes, base);
     if (count < checkLength || checkSumOf(bytes.subarray(0, checkLength)) !== checkSum) return undefined;
-    const cut = cutLines({ bytes, from: checkLength, to: count, midLine, end }, this.#rules);
+    const cut = cutLines({ bytes, from: offset - base, to: count, midLine, end }, this.#rules);
     const text = Buffer.from(bytes.subarray(0, cut.consumed)); // The buffer is for the next read.
     const observedMs = this.#clock.now();
     const name = basename(file.path);
@@ -65,10 +64,10 @@ export class FileReader {
     });
     return {
       lines,
-      bytes: cut.consumed - checkLength,
+      bytes: cut.consumed - (offset - base),
       skippedBytes: cut.skippedBytes,
       mark: markAt(bytes, base, base + cut.consumed, cut.midLine),
-      isAtEnd: count < bytes.length,
+      isAtEnd: base + count >= file.byteLength,
       isGroupOpen: cut.isGroupOpen,
     };
   }

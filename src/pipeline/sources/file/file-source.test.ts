@@ -269,3 +269,15 @@ describe('a host that refuses', () => {
     expect(rig.log.lines.some(({ level, message }) => level === 'error' && message.includes('put aside'))).toBe(true);
   });
 });
+
+it('reads the file that was changed least recently to its end first, if told so', async () => {
+  const rig = new TailRig({ oldest_first: true, max_read_bytes: 1_024, max_line_bytes: 64 });
+  const lines = (name: string): string => Array.from({ length: 200 }, (_, line) => `${name} ${line}\n`).join('');
+  rig.append(lines('old'), 'app.log.2');
+  await rig.advance(1_000);
+  rig.append(lines('new'), 'app.log.1');
+  await rig.start();
+  await rig.advance(3_000);
+  expect(rig.taken).toHaveLength(400);
+  expect(rig.texts.slice(0, 200).every((text) => text.startsWith('old'))).toBe(true);
+});

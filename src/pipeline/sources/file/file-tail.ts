@@ -11,6 +11,7 @@ import type { FileSourceOptions } from './file-options.ts';
 import { FileReader } from './file-reader.ts';
 import type { LineBatch } from './line-batch.ts';
 import { LogFinder } from './log-finder.ts';
+import { endOf } from './log-mark.ts';
 import { OpenFiles } from './open-files.ts';
 import { type FileChange, TailedFile } from './tailed-file.ts';
 import type { LogShelf, TailedLog } from './tailed-log.ts';
@@ -141,7 +142,7 @@ export class FileTail {
   async #nameLog(file: TailedFile, change: FileChange): Promise<void> {
     const { log } = file;
     if (log !== undefined) {
-      const isBehind = file.byteLength < log.read.offset;
+      const isBehind = file.byteLength < endOf(log.read);
       if (!isBehind && change !== 'same') file.needsRead = true;
       // Shorter than what was read of its log, it is a copy of the beginning. As it changes it may turn out otherwise.
       if (!isBehind || change !== 'changed') return;
@@ -178,10 +179,12 @@ export class FileTail {
     files.sort((a, b) => Number(!isOwner(a)) - Number(!isOwner(b)));
     let hasRead = false;
     for (const file of files) {
+      let hasProgress: boolean;
       do {
         if (batch.isFull || this.#context.stopping.aborted) return hasRead;
-        hasRead = (await this.#readFrom(file, batch)) || hasRead;
-      } while (this.#options.oldestFirst && file.needsRead);
+        hasProgress = await this.#readFrom(file, batch);
+        hasRead ||= hasProgress;
+      } while (this.#options.oldestFirst && hasProgress && file.needsRead);
     }
     return hasRead;
   }

@@ -10,13 +10,21 @@
 
 import type { World } from '../../contract/world.ts';
 import type { FileSourceOptions } from './file-options.ts';
-import { bareMark, checkSumOf, type LogMark, markAt } from './log-mark.ts';
+import { checkLengthMax, checkSumOf, endOf, firstMark, type LogMark, markAt } from './log-mark.ts';
 import type { TailedFile } from './tailed-file.ts';
 import { type LogShelf, newLog, type TailedLog } from './tailed-log.ts';
 
 interface Head {
   readonly key: string;
   readonly end: number;
+  /** From the first byte of the file, read together with what the key was made of. */
+  readonly bytes: Buffer;
+}
+
+/** Where reading begins in a new log, and what else is known of its beginning. */
+interface Start {
+  readonly start: LogMark;
+  readonly passed: readonly LogMark[];
 }
 
 export interface FindOptions {
@@ -33,6 +41,8 @@ const headBytesMax = 64 * 1024;
 const headBytesFirst = 4 * 1024;
 /** How long a file that may be the beginning of a copy is given to grow. */
 const undecidedMs = 5_000;
+/** Of so many lines of a new log the ends are remembered. */
+const firstLinesMax = 4;
 
 export class LogFinder {
   readonly #options: FileSourceOptions;
@@ -53,21 +63,24 @@ export class LogFinder {
     if (known === 'undecided' && !options.isFinal && !this.#isWaitOver(file)) return { kind: 'waits' };
     file.undecidedMs = undefined;
     if (known !== undefined && known !== 'undecided') return { kind: 'known', log: known };
-    const start = options.startsAtEnd ? await this.#lastLineStart(file) : undefined;
+    const start = options.startsAtEnd ? await this.#lastLineStart(file) : this.#firstOf(head.bytes);
     return { kind: 'new', log: this.#bear(file, head, start) };
   }
 
   async #head(file: TailedFile, { isFinal }: FindOptions): Promise<Head | undefined> {
     const { strategy, ignoredHeaderBytes, lines } = this.#options.fingerprint;
-    if (strategy === 'device_and_inode') return { key: `inode-${file.identity.replace(':', '-')}`, end: 0 };
     for (let length = headBytesFirst; length <= headBytesMax; length *= 4) {
-      const bytes = Buffer.alloc(length);
-      const count = await file.readFully(bytes, ignoredHeaderBytes);
-      const found = headEnd(bytes.subarray(0, count), lines, this.#options.rules.delimiter);
-      const isWhole = count === headBytesMax || (isFinal && count > 0 && count < length);
-      const end = found ?? (isWhole ? count : undefined);
-      if (end !== undefined) return { key: checkSumOf(bytes.subarray(0, end)), end: ignoredHeaderBytes + end };
-      if (count < length) return undefined;
+      const target = Buffer.alloc(ignoredHeaderBytes + length);
+      const bytes = target.subarray(0, await file.read(target, 0));
+      if (strategy === 'device_and_inode') return { key: `inode-${file.identity.replace(':', '-')}`, end: 0, bytes };
+      const counted = bytes.subarray(ignoredHeaderBytes);
+      const found = headEnd(counted, lines, this.#options.rules.delimiter);
+      const isAll = counted.length === headBytesMax || (isFinal && counted.length > 0 && bytes.length < target.length);
+      const end = found ?? (isAll ? counted.length : undefined);
+      if (end !== undefined) {
+        return { key: checkSumOf(counted.subarray(0, end)), end: ignoredHeaderBytes + end, bytes };
+      }
+      if (bytes.length < target.length) return undefined;
     }
     return undefined;
   }
@@ -76,11 +89,24 @@ export class LogFinder {
   async #knownIn(file: TailedFile, head: Head): Promise<TailedLog | undefined> {
     let best: TailedLog | undefined;
     for (const log of this.#shelf.withKey(head.key)) {
-      if (log.read.offset > file.byteLength || !isPlausible(file, log)) continue;
+      if (endOf(log.read) > file.byteLength || !isPlausible(file, log)) continue;
       if (best !== undefined && !isBetter(log, best, file)) continue;
       if (await file.holds(log.read)) best = log;
     }
-    return best;
+    return best ?? (await this.#begunIn(file, head));
+  }
+
+  /** A log of which nothing was read: of what its beginning is known by, the file may hold less, and be its copy. */
+  async #begunIn(file: TailedFile, head: Head): Promise<TailedLog | undefined> {
+    if (!file.isFresh) return undefined;
+    for (const log of this.#shelf.withKey(head.key)) {
+      if (log.read.offset > 0 || log.accepted !== log.read || log.owner === file.identity) continue;
+      const mark = log.passed.upTo(file.byteLength).at(-1);
+      if (mark === undefined || mark.offset <= head.end || !(await file.holds(mark))) continue;
+      log.checkBy(mark);
+      return log;
+    }
+    return undefined;
   }
 
   /** The log of which this file, shorter than what was read of it, holds the beginning. */
@@ -88,7 +114,7 @@ export class LogFinder {
     if (!file.isFresh) return undefined; // It is a log's own file and was cut: what comes is new.
     let isUndecided = false;
     for (const log of this.#shelf.withKey(head.key)) {
-      if (log.read.offset <= file.byteLength || log.owner === file.identity) continue;
+      if (endOf(log.read) <= file.byteLength || log.owner === file.identity) continue;
       const mark = log.passed.upTo(file.byteLength).at(-1);
       const tells = mark !== undefined && mark.offset > head.end;
       if (tells && (await file.holds(mark))) return log;
@@ -103,25 +129,38 @@ export class LogFinder {
     return now - file.undecidedMs >= undecidedMs;
   }
 
-  #bear(file: TailedFile, { key, end }: Head, start: LogMark | undefined): TailedLog {
+  #bear(file: TailedFile, { key, end }: Head, { start, passed }: Start): TailedLog {
     const id = this.#shelf.hasId(key) ? `${key}-${Buffer.from(this.#world.random.bytes(4)).toString('hex')}` : key;
     const seenMs = this.#world.clock.now();
-    const given = { id, key, headEnd: end, path: file.path, owner: file.identity, seenMs };
-    const log = newLog(start === undefined ? given : { ...given, start });
+    const log = newLog({ id, key, headEnd: end, path: file.path, owner: file.identity, seenMs, start });
     this.#shelf.add(log);
+    for (const mark of passed) log.passed.pass(mark);
     return log;
   }
 
+  #firstOf(bytes: Buffer): Start {
+    const { delimiter } = this.#options.rules;
+    const passed: LogMark[] = [];
+    const checked = bytes.subarray(0, checkLengthMax);
+    for (let end = 0; passed.length < firstLinesMax; ) {
+      const found = checked.indexOf(delimiter, end);
+      if (found < 0) break;
+      end = found + delimiter.length;
+      passed.push(markAt(checked, 0, end, false));
+    }
+    return { start: firstMark(checked), passed };
+  }
+
   /** Where the line begins that ends the file, or may be going to. */
-  async #lastLineStart(file: TailedFile): Promise<LogMark> {
+  async #lastLineStart(file: TailedFile): Promise<Start> {
     const { delimiter, lineBytesMax } = this.#options.rules;
     const windowStart = Math.max(0, file.byteLength - lineBytesMax - delimiter.length - 1024);
     const bytes = Buffer.alloc(file.byteLength - windowStart);
-    const window = bytes.subarray(0, await file.readFully(bytes, windowStart));
+    const window = bytes.subarray(0, await file.read(bytes, windowStart));
     const found = window.lastIndexOf(delimiter);
-    if (found >= 0) return markAt(window, windowStart, windowStart + found + delimiter.length, false);
-    if (windowStart === 0) return bareMark(0);
-    return markAt(window, windowStart, windowStart + window.length, true);
+    if (found < 0 && windowStart === 0) return this.#firstOf(window);
+    const end = windowStart + (found < 0 ? window.length : found + delimiter.length);
+    return { start: markAt(window, windowStart, end, found < 0), passed: [] };
   }
 }
 

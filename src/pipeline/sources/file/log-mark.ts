@@ -1,5 +1,5 @@
-// A place in a log, with a check of the bytes before it: whoever comes back can tell whether the file still holds what
-// was read, or something else in its place.
+// A place in a log, with a check of the bytes before it, or at the beginning of those behind it: whoever comes back can
+// tell whether the file still holds what was read, or something else in its place.
 //
 // Why: a name says nothing about content, an inode is reused, and a file that was truncated and has grown again looks
 // like one that has only grown. A check of the bytes before the place tells them apart unless the lines are the same.
@@ -10,7 +10,8 @@ export interface LogMark {
   readonly offset: number;
   /** The bytes from here to the end of the line are the rest of a line that was cut: to be skipped. */
   readonly midLine: boolean;
-  /** How many bytes before `offset` the check covers. */
+  /** Where the bytes begin that are checked, and how many they are. */
+  readonly checkStart: number;
   readonly checkLength: number;
   readonly checkSum: string;
 }
@@ -22,16 +23,29 @@ export function checkSumOf(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'hex').slice(0, 16);
 }
 
+/** Behind everything that must be there if the mark is right. */
+export function endOf({ offset, checkStart, checkLength }: LogMark): number {
+  return Math.max(offset, checkStart + checkLength);
+}
+
 /** The mark at `offset`, from bytes that begin at `bytesOffset` in the file and reach to `offset` at least. */
 export function markAt(bytes: Uint8Array, bytesOffset: number, offset: number, midLine: boolean): LogMark {
   const end = offset - bytesOffset;
   const start = Math.max(0, end - checkLengthMax);
-  return { offset, midLine, checkLength: end - start, checkSum: checkSumOf(bytes.subarray(start, end)) };
+  const checkSum = checkSumOf(bytes.subarray(start, end));
+  return { offset, midLine, checkStart: bytesOffset + start, checkLength: end - start, checkSum };
 }
 
-/** A place about whose surroundings nothing is known yet. */
-export function bareMark(offset: number): LogMark {
-  return { offset, midLine: false, checkLength: 0, checkSum: checkSumOf(new Uint8Array(0)) };
+/** The mark before the first byte: nothing is before it, so what is behind it is checked, as far as it is there. */
+export function firstMark(bytes: Uint8Array): LogMark {
+  const checkLength = Math.min(bytes.length, checkLengthMax);
+  return {
+    offset: 0,
+    midLine: false,
+    checkStart: 0,
+    checkLength,
+    checkSum: checkSumOf(bytes.subarray(0, checkLength)),
+  };
 }
 
 const earlyMax = 10;

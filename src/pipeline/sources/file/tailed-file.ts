@@ -67,23 +67,16 @@ export class TailedFile {
     return this.#isStable ? 'same' : 'suspect';
   }
 
-  /** Whether the bytes before the mark are those that were there when it was made. */
+  /** Whether the bytes at the mark are those that were there when it was made. */
   async holds(mark: LogMark): Promise<boolean> {
     const bytes = new Uint8Array(mark.checkLength);
-    const count = await this.readFully(bytes, mark.offset - mark.checkLength);
+    const count = await this.read(bytes, mark.checkStart);
     return count === bytes.length && checkSumOf(bytes) === mark.checkSum;
   }
 
-  /** Reads until the target is full or the file ends. */
-  async readFully(target: Uint8Array, position: number): Promise<number> {
-    if (this.handle === undefined) return 0;
-    let count = 0;
-    while (count < target.length) {
-      const more = await this.handle.read(target.subarray(count), position + count);
-      if (more === 0) break;
-      count += more;
-    }
-    return count;
+  /** In one call: between two the file may be truncated and grow again, and what they give would not fit together. */
+  async read(target: Uint8Array, position: number): Promise<number> {
+    return target.length === 0 ? 0 : ((await this.handle?.read(target, position)) ?? 0);
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
 // A log: bytes that grow, known by their beginning, wherever they lie. One log may lie in several files, the original
 // and a copy of it; it has one place up to which it was read.
 
-import { bareMark, type LogMark, MarkTrail } from './log-mark.ts';
+import { assert } from '../../../base/assert.ts';
+import { endOf, type LogMark, MarkTrail } from './log-mark.ts';
 
 /** What `lines` share by which a log may be the same: a checksum of its first lines, or device and inode. */
 export type LogKey = string;
@@ -52,7 +53,14 @@ export class TailedLog {
 
   /** Nothing but what its key was made of was checked: another log with the same first lines looks the same. */
   get isWeak(): boolean {
-    return this.read.offset <= this.headEnd;
+    return endOf(this.read) <= this.headEnd;
+  }
+
+  /** Checks by an earlier mark from now on: a copy holds the beginning of it, and not all that was checked so far. */
+  checkBy({ checkStart, checkLength, checkSum }: LogMark): void {
+    assert(this.read === this.accepted, 'nothing of the log is on its way', { id: this.id });
+    this.accepted = { ...this.accepted, checkStart, checkLength, checkSum };
+    this.read = this.accepted;
   }
 
   advance(mark: LogMark): void {
@@ -62,7 +70,7 @@ export class TailedLog {
 
   state(): LogState {
     const { id, key, headEnd, path, accepted, owner, seenMs } = this;
-    return { id, key, headEnd, path, accepted, passed: this.passed.upTo(accepted.offset), owner, seenMs };
+    return { id, key, headEnd, path, accepted, passed: this.passed.upTo(endOf(accepted)), owner, seenMs };
   }
 }
 
@@ -103,8 +111,8 @@ export class LogShelf {
 }
 
 export function newLog(
-  given: Pick<LogState, 'id' | 'key' | 'headEnd' | 'path' | 'owner' | 'seenMs'> & { readonly start?: LogMark },
+  given: Pick<LogState, 'id' | 'key' | 'headEnd' | 'path' | 'owner' | 'seenMs'> & { readonly start: LogMark },
 ): TailedLog {
-  const { start = bareMark(0), ...rest } = given;
+  const { start, ...rest } = given;
   return new TailedLog({ ...rest, accepted: start, passed: [] }, { isRecorded: false });
 }
