@@ -29,6 +29,7 @@ interface Scripted {
   readonly body?: Uint8Array | string;
 }
 
+const tooLarge = 'HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n';
 const protobuf = { 'content-type': 'application/x-protobuf' };
 const json = { 'content-type': 'application/json; charset=utf-8' };
 
@@ -344,6 +345,17 @@ describe('a connection', () => {
     await make({ endpoint });
     expect(await deliver()).toMatchObject({ kind: 'retryable' });
     expect(await deliver()).toEqual({ kind: 'delivered' });
+  });
+
+  it.each([
+    ['keeps the connection', (socket: Socket) => socket.pause().write(tooLarge)],
+    ['closes at once', (socket: Socket) => socket.pause().end(tooLarge)],
+    ['closes and reads on', (socket: Socket) => socket.end(tooLarge)],
+  ])('whose peer answers 413 before it has read the body and %s is too large', async (_what, answer) => {
+    await make({ endpoint: await rawServer(answer), compression: 'none' });
+    const large = sampleBatch('logs', 1, [10], 'x'.repeat(1_000_000));
+    expect(await deliver(large)).toMatchObject({ kind: 'too_large' });
+    expect(await deliver(large)).toMatchObject({ kind: 'too_large' });
   });
 
   it('to something else than HTTP blocks', async () => {
