@@ -14,6 +14,7 @@ import {
   simulatedWorld,
 } from '../../testing/index.ts';
 import { MemoryBuffer } from './memory-buffer.ts';
+import { OverflowBuffer } from './overflow-buffer.ts';
 
 const maxBytes = 1_048_576;
 
@@ -53,6 +54,27 @@ async function realDisk(): Promise<BufferHarness> {
   };
 }
 
+function chain(memoryBytes: number): () => BufferHarness {
+  return () => {
+    const { clock, random, fileSystem, sim } = simulatedWorld();
+    const time = simulatedTime(sim);
+    return {
+      time,
+      keeps: 'a part',
+      dropsInTheMiddle: memoryBytes > 20_000,
+      async open({ whenFull, cursors }) {
+        const names = cursors.map(({ name }) => name);
+        const limits = { maxBytes: memoryBytes, maxEvents: 100_000, whenFull: 'block' } as const;
+        const first = new MemoryBuffer({ cursors: names, ...limits, clock, random });
+        const world = { clock, random, fileSystem };
+        const last = await time.run(DiskBuffer.open({ path: '/data/b', maxBytes, whenFull, cursors, ...world }));
+        return new OverflowBuffer({ stages: [first, last], cursors, clock, random });
+      },
+      close: async () => undefined,
+    };
+  };
+}
+
 describe('the buffer in memory', () => {
   for (const { name, run } of bufferCases(memory)) it(name, run);
 });
@@ -63,4 +85,12 @@ describe('the buffer on a simulated disk', () => {
 
 describe('the buffer on a real disk', () => {
   for (const { name, run } of bufferCases(realDisk)) it(name, run);
+});
+
+describe('a chain that spills at once', () => {
+  for (const { name, run } of bufferCases(chain(4_096))) it(name, run);
+});
+
+describe('a chain with room in memory', () => {
+  for (const { name, run } of bufferCases(chain(200_000))) it(name, run);
 });

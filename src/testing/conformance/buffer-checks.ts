@@ -21,6 +21,8 @@ export type BufferHarness = {
   open(options: BufferOptions): Promise<PipelineBuffer>;
   /** What is there after close and open: everything not acknowledged, with its keys; nothing; or a part. */
   readonly keeps: 'everything' | 'nothing' | 'a part';
+  /** A chain drops what is oldest in its last stage, while older records lie in the stages before it. */
+  readonly dropsInTheMiddle?: boolean;
   close(): Promise<void>;
 };
 
