@@ -125,7 +125,8 @@ export class MemoryIntake {
       this.#options.full();
     }
     if (this.#options.whenFull !== 'drop_oldest') return false;
-    this.#options.makeRoom(() => this.#fits(size));
+    // Whoever is told of the loss may append in its turn.
+    while (!this.#fits(size)) this.#options.makeRoom(() => this.#fits(size));
     return true;
   }
 
