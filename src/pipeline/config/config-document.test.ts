@@ -80,6 +80,22 @@ it('takes other names of Object.prototype as any key that is unknown', async () 
   ]);
 });
 
+it('takes files as other systems write them', async () => {
+  const { settings } = await load(`\uFEFF${ok.replaceAll('\n', '\r\n')}\r\n...\r\n`);
+  expect(settings.sinks[0]?.options).toMatchObject({ url: 'http://store' });
+  expect(
+    (
+      await load(
+        JSON.stringify({
+          data_dir: 'd',
+          sources: { a: { type: 'stdin' } },
+          sinks: { b: { type: 'console', inputs: ['a'] } },
+        }),
+      )
+    ).settings.sinks,
+  ).toHaveLength(1);
+});
+
 it('refuses keys that are no text', async () => {
   expect(await issuesOf(`? [a]\n: 1\n${ok}`)).toEqual(['1:3 : a key is plain text']);
   expect(await issuesOf(`~: 1\n${ok}`)).toEqual(['1:1 : a key is plain text']);
@@ -95,6 +111,9 @@ it('refuses tags and merge keys', async () => {
   expect(await issuesOf(withSink('url: !!str http://store\nmode: !mine append'))).toEqual([
     '8:16 sinks.out.url: tags such as !!str are not understood; put text in quotes',
     '9:17 sinks.out.mode: tags such as !!str are not understood; put text in quotes',
+  ]);
+  expect(await issuesOf(withSink('url: http://store\nmode: !x!y append'))).toEqual([
+    '9:11 : tags such as !!str are not understood; put text in quotes',
   ]);
   expect(await issuesOf(withSink('url: http://store\n<<: { mode: append }'))).toEqual([
     '9:5 sinks.out.<<: merge keys are not understood; write the keys out',

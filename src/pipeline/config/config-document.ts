@@ -5,7 +5,17 @@
 // lines of aliases of aliases name more values than memory holds. Parser messages are not passed on: they quote the
 // text, which may be a secret.
 
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseAllDocuments, type Scalar } from 'yaml';
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  LineCounter,
+  type ParsedNode,
+  parseAllDocuments,
+  type Scalar,
+} from 'yaml';
 import type { ConfigIssues } from './config-issues.ts';
 import type { ConfigNode, ConfigPath, MapEntry, MapNode, Place, ScalarNode } from './config-node.ts';
 import type { ScalarReader } from './config-scalar.ts';
@@ -16,6 +26,8 @@ const depthMax = 64;
 const aliasedMax = 10_000;
 /** Names that every object has, or that change what an object is. No option is called so. */
 const refusedKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+const tagMessage = 'tags such as !!str are not understood; put text in quotes';
 
 interface DocumentOptions {
   readonly issues: ConfigIssues;
@@ -41,6 +53,7 @@ class DocumentReader {
   /** What each anchor names at this point of the file; undefined while what it names is being read. */
   readonly #anchors = new Map<string, Sized | undefined>();
   #aliased = 0;
+  #foundTag = false;
 
   constructor(text: string, { issues, scalars }: DocumentOptions) {
     this.#text = text;
@@ -49,22 +62,28 @@ class DocumentReader {
   }
 
   read(): MapNode | undefined {
-    const contents = this.#parse();
-    if (contents === undefined) return undefined;
-    if (!isMap(contents) && !(isScalar(contents) && contents.value === null)) {
-      this.#report([], contents, 'expected a map with data_dir, sources and sinks');
-      return undefined;
-    }
-    if (!isMap(contents)) {
+    const document = this.#parse();
+    if (document === undefined) return undefined;
+    const { contents } = document;
+    if (contents === null || (isScalar(contents) && contents.value === null)) {
       this.#empty();
       return undefined;
     }
+    if (!isMap(contents)) {
+      this.#report([], contents, 'expected a map with data_dir, sources and sinks');
+      return undefined;
+    }
     const { node } = this.#convert(contents, [], 0);
+    // A tag that cannot even be resolved is on no node: nothing else would tell that it was passed over.
+    const unresolved = this.#foundTag ? [] : document.errors;
+    for (const { pos } of unresolved)
+      this.#issues.error({ path: [], place: this.#placeAt(pos[0]), message: tagMessage });
     return node.kind === 'map' ? node : undefined;
   }
 
-  #parse(): ParsedNode | undefined {
-    const documents = parseAllDocuments(this.#text, {
+  /** The document, or undefined if it cannot be read; errors that it still has are of tags. */
+  #parse(): Document.Parsed | undefined {
+    const [document, second] = parseAllDocuments(this.#text, {
       version: '1.2',
       schema: 'core',
       merge: false,
@@ -74,8 +93,7 @@ class DocumentReader {
       lineCounter: this.#lines,
       logLevel: 'silent',
     });
-    const [document, second] = documents;
-    if (document === undefined || document.contents === null) {
+    if (document === undefined) {
       this.#empty();
       return undefined;
     }
@@ -87,7 +105,7 @@ class DocumentReader {
       this.#report([], second, 'a second document begins here; a config is one: remove the "---"');
     }
     if (document.directives?.yaml.explicit) this.#report([], document, 'directives such as %YAML are not understood');
-    return errors.length > 0 ? undefined : (document.contents as ParsedNode);
+    return errors.length > 0 ? undefined : document;
   }
 
   #empty(): void {
@@ -107,19 +125,15 @@ class DocumentReader {
     return sized;
   }
 
-  #convertContent(
-    node: Exclude<ParsedNode, { source: string; value?: never }>,
-    path: ConfigPath,
-    depth: number,
-  ): Sized {
+  #convertContent(node: Exclude<ParsedNode, Alias.Parsed>, path: ConfigPath, depth: number): Sized {
     if (node.tag !== undefined) {
-      return this.#broken(path, node, 'tags such as !!str are not understood; put text in quotes');
+      this.#foundTag = true;
+      return this.#broken(path, node, tagMessage);
     }
     if (depth > depthMax) return this.#broken(path, node, `nested deeper than ${depthMax} levels`);
     if (isScalar(node)) return { node: this.#scalar(node, path), size: 1 };
     if (isMap(node)) return this.#convertMap(node.items as PairOf[], path, this.#place(node), depth);
-    if (!isSeq(node)) return this.#broken(path, node as { range?: [number, number, number] }, 'expected a value');
-    const items = node.items.map((item, index) => this.#convert(item as ParsedNode, [...path, index], depth + 1));
+    const items = node.items.map((item, index) => this.#convert(item, [...path, index], depth + 1));
     return {
       node: { kind: 'list', place: this.#place(node), items: items.map((item) => item.node) },
       size: items.reduce((sum, { size }) => sum + size, 1),

@@ -150,6 +150,14 @@ it('dead letters have to go somewhere', async () => {
   ).toEqual(['7:71 sinks.out.on_blocked: expected dead letters for "dead_letter" to go to; "dead_letters" is false']);
 });
 
+it('dead letters of two sinks are never in one file', async () => {
+  const rows = ['one', 'two'].map((id) => `${id}: { ${store}, inputs: ["*"], dead_letters: { path: ./letters } }`);
+  expect(await issuesOf(sinks(...rows))).toEqual([
+    '8:81 sinks.two.dead_letters.path: the file holds the dead letters of "one"; expected one that is ' +
+      "this sink's alone",
+  ]);
+});
+
 it('warns of what nobody uses, and leaves it out', async () => {
   const text = `buffers: { shelf: {} }\n${sinks(`out: { ${store}, inputs: [other] }`)}`;
   const { settings, warnings } = await load(text);

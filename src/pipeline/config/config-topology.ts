@@ -2,7 +2,7 @@
 
 import type { BufferSettings } from '../contract/settings.ts';
 import { type CheckContext, subjectOf } from './config-check.ts';
-import type { ConfigPath, Place } from './config-node.ts';
+import { type ConfigPath, find, type Place } from './config-node.ts';
 import type { TopKeys } from './core-schema.ts';
 import { type InputReference, isOn, type SinkDraft, sinkEntry } from './sink-settings.ts';
 import { suggestion } from './suggestion.ts';
@@ -46,6 +46,7 @@ export function linkComponents(topology: Topology): Links {
     checkSwitches(topology, sink, buffer);
   }
   for (const [buffer, sinks] of readers) checkReaders(topology, buffer, sinks, inputs);
+  checkDeadLetters(topology);
   const usedSources = new Set([...inputs.values()].flat());
   warnUnused(topology, usedSources, usedBuffers);
   return { inputs, usedSources, usedBuffers };
@@ -120,6 +121,22 @@ function checkSwitches({ context, buffers, top }: Topology, sink: SinkDraft, buf
     const message = 'expected dead letters for "dead_letter" to go to; "dead_letters" is false';
     const { node } = sinkEntry(sink, 'on_blocked');
     context.issues.error({ path: [...sink.block.path, 'on_blocked'], place: node.place, message });
+  }
+}
+
+/** Each sink appends to its own file: two would write over each other's lines. */
+function checkDeadLetters({ context, sinks }: Topology): void {
+  const owners = new Map<string, string>();
+  for (const sink of sinks) {
+    const letters = sink.keys?.dead_letters;
+    const path = typeof letters === 'object' ? letters.path : undefined;
+    if (path === undefined) continue;
+    const owner = owners.get(path);
+    owners.set(path, owner ?? sink.id);
+    if (owner === undefined) continue;
+    const message = `the file holds the dead letters of "${owner}"; expected one that is this sink's alone`;
+    const { place } = find(sink.block.node, sink.block.place, ['dead_letters', 'path']);
+    context.issues.error({ path: [...sink.block.path, 'dead_letters', 'path'], place, message });
   }
 }
 

@@ -1,5 +1,5 @@
-// Finds keys that a schema would drop without a word: `z.object` does, unless it is strict. A misspelt key that is passed
-// over in silence is the worst of all mistakes in a config, so a plugin's schema is held to what it lists.
+// Finds keys that a schema would drop without a word: `z.object` does, unless it is strict. A misspelt key that is
+// passed over in silence is the worst mistake that a config can have: a schema is held to the keys it lists.
 
 import type { ZodType } from 'zod';
 import type { ConfigNode, ConfigPath } from './config-node.ts';
