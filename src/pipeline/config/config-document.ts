@@ -11,7 +11,6 @@ import {
   isAlias,
   isMap,
   isScalar,
-  LineCounter,
   type ParsedNode,
   parseAllDocuments,
   type Scalar,
@@ -49,7 +48,8 @@ class DocumentReader {
   readonly #text: string;
   readonly #issues: ConfigIssues;
   readonly #scalars: ScalarReader;
-  readonly #lines = new LineCounter();
+  /** The offset at which each line begins. The parser's own counter misses lines inside of what it cannot read. */
+  readonly #lineStarts: readonly number[];
   /** What each anchor names at this point of the file; undefined while what it names is being read. */
   readonly #anchors = new Map<string, Sized | undefined>();
   #aliased = 0;
@@ -57,6 +57,7 @@ class DocumentReader {
 
   constructor(text: string, { issues, scalars }: DocumentOptions) {
     this.#text = text;
+    this.#lineStarts = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
     this.#issues = issues;
     this.#scalars = scalars;
   }
@@ -90,7 +91,6 @@ class DocumentReader {
       resolveKnownTags: false,
       uniqueKeys: false, // The parser's own check compares each key with each other; a Map below does not.
       prettyErrors: false,
-      lineCounter: this.#lines,
       logLevel: 'silent',
     });
     if (document === undefined) {
@@ -215,8 +215,14 @@ class DocumentReader {
   }
 
   #placeAt(offset: number): Place {
-    const { line, col } = this.#lines.linePos(offset);
-    return { line: Math.max(1, line), column: Math.max(1, col) };
+    let first = 0;
+    let last = this.#lineStarts.length - 1;
+    while (first < last) {
+      const middle = Math.ceil((first + last) / 2);
+      if ((this.#lineStarts[middle] ?? 0) <= offset) first = middle;
+      else last = middle - 1;
+    }
+    return { line: first + 1, column: offset - (this.#lineStarts[first] ?? 0) + 1 };
   }
 }
 
