@@ -6,8 +6,10 @@ import { independentDecode } from '../../test/otlp/independent-proto.ts';
 import { checkRequest } from './check.ts';
 import { countEvents } from './count.ts';
 import { decodeRequest, eachEvent } from './decode.ts';
-import { encodeRequest } from './encode.ts';
-import { requestToJson } from './json.ts';
+import { encodeMessage, encodeRequest } from './encode.ts';
+import { jsonToRequest, requestToJson } from './json.ts';
+import type { AnyValue } from './request.ts';
+import { messageOf } from './schema.ts';
 import { type Signal, signals } from './signal.ts';
 import { splitAt, splitEvents, splitToSize } from './split.ts';
 
@@ -111,28 +113,33 @@ describe.each(signals)('%s', (signal) => {
 });
 
 describe('nesting', () => {
-  /** A log record whose body holds arrays inside each other. */
-  function nested(levels: number): Uint8Array {
-    let value: number[] = [0x10, 0x01];
-    const wrap = (tag: number): void => {
-      const length = value.length;
-      value = length < 0x80 ? [tag, length, ...value] : [tag, (length & 0x7f) | 0x80, length >> 7, ...value];
-    };
-    for (let level = 0; level < levels; level += 1) {
-      wrap(0x0a);
-      wrap(0x2a);
-    }
-    for (const tag of [0x2a, 0x12, 0x12, 0x0a]) wrap(tag);
-    return Uint8Array.from(value);
+  /** A record whose body holds arrays inside each other and, innermost, a list of keys and values if wanted. */
+  function nested(arrays: number, keyValueLists: number): AnyValue {
+    let value: AnyValue = { boolValue: true };
+    for (let level = 0; level < keyValueLists; level += 1) value = { kvlistValue: { values: [{ value }] } };
+    for (let level = 0; level < arrays; level += 1) value = { arrayValue: { values: [value] } };
+    return value;
   }
 
-  it('takes 100 messages inside each other and no more', () => {
-    // Request, resource, scope, record, value, then an array and a value per level: 4 + 2 * 48 = 100 below the first.
-    expect(checkRequest('logs', nested(48))).toBe(1);
-    expect(decodeRequest('logs', nested(48))).toBeDefined();
-    expect(checkRequest('logs', nested(49))).toBeUndefined();
-    expect(decodeRequest('logs', nested(49))).toBeUndefined();
-    expect(countEvents('logs', nested(49))).toBe(1);
+  // Request, resource, scope, record and value are 0 to 4; an array adds two levels, a list of keys and values three.
+  it.each([
+    [48, 0, true],
+    [46, 1, true],
+    [47, 1, false],
+    [49, 0, false],
+  ])('%d arrays and %d lists: taken %s', (arrays, keyValueLists, isTaken) => {
+    const body = nested(arrays, keyValueLists);
+    const request = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ body }] }] }] };
+    let bytes = encodeMessage(messageOf('AnyValue'), body); // By itself it is not nested too deep.
+    for (const tag of [0x2a, 0x12, 0x12, 0x0a]) {
+      bytes = Uint8Array.from([tag, (bytes.length & 0x7f) | 0x80, bytes.length >> 7, ...bytes]);
+    }
+    if (isTaken) expect(independentDecode('logs', bytes)).toEqual(request);
+    else expect(() => independentDecode('logs', bytes)).toThrow('max depth exceeded');
+    expect(countEvents('logs', bytes)).toBe(1);
+    expect(checkRequest('logs', bytes)).toBe(isTaken ? 1 : undefined);
+    expect(decodeRequest('logs', bytes)).toEqual(isTaken ? request : undefined);
+    expect(jsonToRequest('logs', JSON.stringify(request)).ok).toBe(isTaken);
   });
 
   it('does not overflow the stack on a body of nothing but nesting', () => {

@@ -56,7 +56,7 @@ describe('repeated numbers', () => {
   it.each([
     ['a pack that is cut inside of a number', [0x12, 2, 1, 0xac]],
     ['a pack that borrows from what follows', [0x12, 1, 0xac, 0x02]],
-    ['another wire type', [0x15, 1, 2, 3, 4]],
+    ['another wire type', [0x15, 0x81, 0x81, 0x81, 0x01]],
   ])('are malformed as %s', (_, bytes) => {
     expect(decode('Buckets', ...bytes)).toBeUndefined();
   });

@@ -56,6 +56,14 @@ it('leaves out what holds its default, and keeps it where it says something', ()
   expect(JSON.stringify(decodeRequest('metrics', bytes))).toContain('"dataPoints":[{"sum":0,"min":0}]');
 });
 
+it('writes nothing for a list without elements', () => {
+  const bytesOf = (point: object): Uint8Array =>
+    encodeRequest('metrics', {
+      resourceMetrics: [{ scopeMetrics: [{ metrics: [{ histogram: { dataPoints: [point] } }] }] }],
+    });
+  expect(bytesOf({ bucketCounts: [], explicitBounds: [], attributes: [] })).toEqual(bytesOf({}));
+});
+
 it('keeps the sign of a zero, which is no default', () => {
   const bytes = encodeRequest('metrics', {
     resourceMetrics: [

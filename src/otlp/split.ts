@@ -29,7 +29,7 @@ export function splitAt(signal: Signal, bytes: Uint8Array, events: number): { he
 }
 
 /**
- * A request as requests of at most `limitBytes`, in order; itself if it fits, or has no events to part. A part is larger
+ * A request as requests of at most `limitBytes`, in order; itself if it fits, or has no events. A part is larger
  * if a single event with its envelopes is, or if the envelopes alone are: then it takes all events that share them.
  */
 export function splitToSize(signal: Signal, bytes: Uint8Array, limitBytes: number): Uint8Array[] {
