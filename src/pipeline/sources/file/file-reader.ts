@@ -58,9 +58,12 @@ export class FileReader {
         'log.file.name': name,
         'spillway.file.fingerprint': log.id,
         'spillway.file.offset': place,
-        ...(event.isTruncated ? { [truncatedAttribute]: true } : undefined),
       };
-      return { body: place === 0 ? withoutByteOrderMark(body) : body, observedMs, attributes };
+      return {
+        body: place === 0 ? withoutByteOrderMark(body) : body,
+        observedMs,
+        attributes: event.isTruncated ? { ...attributes, [truncatedAttribute]: true } : attributes,
+      };
     });
     return {
       lines,

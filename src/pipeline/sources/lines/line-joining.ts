@@ -35,7 +35,6 @@ export function joiningStep({ mode, condition }: LineJoining, line: string): Joi
 function pattern(description: string): ZodType<RegExp, string> {
   return z
     .string()
-    .min(1)
     .transform((text, context) => {
       const [, flags = '', source = ''] = /^(?:\(\?([ims]+)\))?(.*)$/s.exec(text) ?? [];
       try {
