@@ -1,15 +1,13 @@
-// What a benchmark of the disk buffer is asked for on the command line, and how much work follows from it.
+// What a benchmark is asked for on the command line, and how much work follows from it.
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { GiB, KiB, MiB } from '../../src/base/units.ts';
 
-export const parts = ['append', 'commit', 'cycle', 'open', 'memory'] as const;
-export type Part = (typeof parts)[number];
-
 export type BenchOptions = {
   /** Where the scratch directory is made; it decides which disk is measured. */
   readonly directory: string;
-  readonly parts: readonly Part[];
+  /** In the order in which the benchmark named them. */
+  readonly parts: readonly string[];
   /** Whether the figures go into docs/benchmarks.md. */
   readonly write: boolean;
   readonly smoke: boolean;
@@ -30,6 +28,8 @@ export type Work = {
   readonly backlogBytes: number;
   readonly loadMs: number;
   readonly memoryBacklogBytes: number;
+  readonly pipelineWarmUpMs: number;
+  readonly pipelineMs: number;
 };
 
 const full: Work = {
@@ -43,6 +43,8 @@ const full: Work = {
   backlogBytes: 4.25 * GiB,
   loadMs: 500,
   memoryBacklogBytes: 3 * GiB,
+  pipelineWarmUpMs: 500,
+  pipelineMs: 1_250,
 };
 
 const smoke: Work = {
@@ -56,6 +58,8 @@ const smoke: Work = {
   backlogBytes: 1 * MiB,
   loadMs: 1,
   memoryBacklogBytes: 1 * MiB,
+  pipelineWarmUpMs: 1,
+  pipelineMs: 1,
 };
 
 /** What to vary: all of it, or in a smoke run the first, because one of each kind runs every line. */
@@ -63,8 +67,15 @@ export function varied<Value>({ smoke }: BenchOptions, values: readonly Value[])
   return smoke ? values.slice(0, 1) : values;
 }
 
+type Offer = {
+  /** What --only chooses from. None: everything is measured. */
+  readonly parts?: readonly string[];
+  readonly repetitions?: number;
+};
+
 /** Throws with one line about what was wrong. */
-export function parseBenchOptions(args: readonly string[]): BenchOptions {
+export function parseBenchOptions(args: readonly string[], offer: Offer = {}): BenchOptions {
+  const { parts = [], repetitions: usual = 5 } = offer;
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -76,10 +87,11 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     },
   });
   const chosen = parts.filter((part) => values.only.split(',').includes(part));
-  if (chosen.length === 0) throw new Error(`--only takes some of ${parts.join()}, found ${values.only}`);
+  if (chosen.length === 0 && parts.length > 0)
+    throw new Error(`--only takes some of ${parts.join()}, found ${values.only}`);
   if (values.write && values.smoke)
     throw new Error('--write wants full size: figures of a smoke run would be believed');
-  const repetitions = Number(values.repeat ?? (values.smoke ? 1 : 5));
+  const repetitions = Number(values.repeat ?? (values.smoke ? 1 : usual));
   if (!Number.isInteger(repetitions) || repetitions < 1)
     throw new Error(`--repeat takes 1 or more, found ${values.repeat}`);
   const work = values.smoke ? smoke : full;

@@ -7,16 +7,20 @@ import { forMarkdown, type Section } from './report.ts';
 
 const introduction = `# Benchmarks
 
-Made by \`npm run bench -- engine --write\`; do not edit. \`--dir\` chooses the disk, \`--only\` some of
-\`append,commit,cycle,open,memory\`, \`--repeat\` how often everything is measured.
+Made by \`npm run bench -- engine --write\` and \`npm run bench -- pipeline --write\`; do not edit. \`--dir\` chooses
+the disk, \`--repeat\` how often everything is measured, \`--only\` some of \`append,commit,cycle,open,memory\` of the
+engine, the library by itself, or of \`throughput,latency\` of the pipeline, a process with a source and a sink.
 
 Beside every figure stands what the machine itself could do right before it: rounds of a loop in which each depends on
 the one before, plain writes of 1 MiB into a growing file, and 4 KiB appended and synced. Machines that share hardware
 drift by a factor of ten; compare figures only where the calibration is alike. Everything is measured in turns (A, B,
-C, A, B, C) and the best repetition counts, unless a section says otherwise. One process, one thread, one disk;
-payloads are made before the clock starts, and every record that is read is looked at.`;
+C, A, B, C) and the best repetition counts, unless a section says otherwise. Payloads are made before the clock starts.
+Figures of the engine are of one process, one thread, one disk, and every record that is read is looked at.`;
 
-const titles = ['Append', 'Group commit', 'Whole cycle', 'Open', 'Memory'];
+const titles = [
+  ...['Append', 'Group commit', 'Whole cycle', 'Open', 'Memory'],
+  ...['Pipeline throughput', 'Pipeline latency'],
+];
 
 /** Writes the sections, each under the machine that it was measured on. */
 export function writePage(machine: readonly (readonly [string, string])[], measured: readonly Section[]): void {
