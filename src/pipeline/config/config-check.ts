@@ -50,10 +50,16 @@ export function textOf(node: ConfigNode | undefined): string | undefined {
 }
 
 /** Names that Vector has for what is called otherwise here. */
-const vectorTypes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  source: { opentelemetry: 'otlp', demo_logs: 'generate' },
-  sink: { opentelemetry: 'otlp' },
-  buffer: { disk_v1: 'disk', disk_v2: 'disk' },
+const vectorTypes: Readonly<Record<ComponentKind, ReadonlyMap<string, string>>> = {
+  source: new Map([
+    ['opentelemetry', 'otlp'],
+    ['demo_logs', 'generate'],
+  ]),
+  sink: new Map([['opentelemetry', 'otlp']]),
+  buffer: new Map([
+    ['disk_v1', 'disk'],
+    ['disk_v2', 'disk'],
+  ]),
 };
 
 /** The definition for the block's type, or undefined: why is among the issues, or nobody was to look for it. */
@@ -106,7 +112,7 @@ interface MissingPlugin {
 function missingText({ loader }: CheckContext, { kind, type, shown, error }: MissingPlugin): string {
   const otherKind = loader.kindsOf(type)[0];
   if (otherKind !== undefined) return `${shown} is a ${otherKind}, not a ${kind}`;
-  const ours = vectorTypes[kind]?.[type];
+  const ours = vectorTypes[kind].get(type);
   if (ours !== undefined) return `what Vector calls ${shown} is called "${ours}" here`;
   return `there is no built-in ${kind} ${shown}${suggestion(type, loader.builtinTypes(kind))}, and ${error.message}`;
 }

@@ -148,6 +148,7 @@ describe('a module', () => {
   it.each([
     [undefined, 'its default export is no definition'],
     [[null], 'its default export is no definition'],
+    [{ kind: 'constructor' }, 'a definition of it is neither a source nor a buffer nor a sink'],
     [{ kind: 'transform' }, 'a definition of it is neither a source nor a buffer nor a sink'],
     [{ ...sink('queue'), api: 7 }, 'its sink is made for version 7 of the contracts, this Spillway has 1'],
     [{ ...sink('queue'), type: '' }, 'its sink has no type'],
@@ -183,6 +184,13 @@ describe('in a config', () => {
       '6:11 sinks.out.type: there is no built-in sink "./none.ts", and the plugin ./none.ts is not there: ' +
         'no file /etc/spillway/none.ts',
     ]);
+  });
+
+  it('a name that every object has is one that nobody knows', async () => {
+    for (const type of ['__proto__', 'constructor', 'toString']) {
+      const [issue] = await issuesOf(withSink('', type));
+      expect(issue).toContain(`6:11 sinks.out.type: there is no built-in sink "${type}", and `);
+    }
   });
 
   it('nothing is looked for where plugins are skipped, and it is said so', async () => {

@@ -155,7 +155,11 @@ function definitionsOf(plugin: string, module: unknown): readonly PluginDefiniti
   return definitions as readonly PluginDefinition[];
 }
 
-const maker: Readonly<Record<string, string>> = { source: 'create', sink: 'create', buffer: 'open' };
+const makers: ReadonlyMap<unknown, string> = new Map([
+  ['source', 'create'],
+  ['sink', 'create'],
+  ['buffer', 'open'],
+]);
 
 /** Why this is no definition. By its fields: it may be made by another copy of this package. */
 function problemWith(definition: unknown): string | undefined {
@@ -164,7 +168,7 @@ function problemWith(definition: unknown): string | undefined {
   }
   const fields = definition as Readonly<Record<string, unknown>>;
   const { kind, api, type, schema } = fields;
-  const make = typeof kind === 'string' ? maker[kind] : undefined;
+  const make = makers.get(kind);
   if (make === undefined) return 'a definition of it is neither a source nor a buffer nor a sink';
   if (api !== pluginApi) {
     return `its ${String(kind)} is made for version ${String(api)} of the contracts, this Spillway has ${pluginApi}`;
