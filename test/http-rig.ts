@@ -27,6 +27,8 @@ export class RawClient {
   readonly socket: Socket;
   /** Resolves when the connection is gone, however it ended. */
   readonly closed: Promise<void>;
+  /** Why the connection broke; undefined while it has not, and when it was closed in peace. */
+  failure: Error | undefined;
   #received: Buffer = Buffer.alloc(0);
   #isClosed = false;
 
@@ -38,8 +40,10 @@ export class RawClient {
         resolve();
       });
     });
-    // A reset is an end like any other.
-    socket.on('error', () => undefined);
+    // A reset is an end like any other, unless a test looks.
+    socket.on('error', (error) => {
+      this.failure ??= error;
+    });
     socket.on('data', (chunk) => {
       this.#received = Buffer.concat([this.#received, chunk]);
     });

@@ -95,8 +95,22 @@ describe('a body over the limit', () => {
     const eager = await rig.client();
     eager.send(postHead('/', { 'transfer-encoding': 'chunked' }));
     for (let i = 0; i < 8; i++) eager.send(`200\r\n${'x'.repeat(512)}\r\n`);
+    eager.send('0\r\n\r\n');
     expect(await eager.reply()).toMatchObject({ status: 413 });
     await eager.closed;
+    expect(eager.failure).toBeUndefined();
+  });
+
+  it('does not reset the connection of a client that sends all of it before it reads', async () => {
+    const deaf = await rig.client();
+    deaf.socket.pause();
+    deaf.send(postHead('/', { 'content-length': 4000 }), noise(2000));
+    await turn();
+    expect(await rig.post('x')).toMatchObject({ status: 200 });
+    deaf.send(noise(2000)).socket.resume();
+    expect(await deaf.reply()).toMatchObject({ status: 413 });
+    await deaf.closed;
+    expect(deaf.failure).toBeUndefined();
   });
 
   it('is cut off when the client sends on and on', async () => {

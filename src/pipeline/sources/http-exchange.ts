@@ -12,6 +12,8 @@ import { answerPreflight, judgeOrigin } from './http-origin.ts';
 
 /** How long an answered client may go on sending a body that nobody wants, so that it can read the answer. */
 const lingerMs = 2_000;
+/** How many times the largest body. It costs bandwidth, and no memory. */
+const lingerFactor = 4;
 const busyRetryAfterMs = 1_000;
 
 export interface ExchangeOptions {
@@ -147,7 +149,7 @@ export class HttpExchange {
    */
   #sendAndLinger(body: Uint8Array | string): void {
     const { clock, bodyBytesMax } = this.#options;
-    let bytesLeft = bodyBytesMax;
+    let bytesLeft = lingerFactor * bodyBytesMax;
     const finish = (): void => {
       timer.cancel();
       this.#request.off('data', onData).off('end', finish).off('close', finish);

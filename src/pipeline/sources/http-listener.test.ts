@@ -164,6 +164,11 @@ describe('Expect: 100-continue', () => {
     const reply = await polite.reply();
     expect(reply.status).toBe(status);
     expect(reply.headers.get('connection')).toBe('close');
+    // One that sends the body all the same is not reset for it.
+    expect(await rig.post('x')).toMatchObject({ status: 200 });
+    polite.send('abc').socket.end();
+    await polite.closed;
+    expect(polite.failure).toBeUndefined();
   });
 
   it('of something else is answered 417', async () => {
@@ -265,6 +270,24 @@ describe('stopping', () => {
     expect(reply.headers.get('connection')).toBe('close');
     await closed;
     await Promise.all([idle.closed, busy.closed, mute.closed]);
+  });
+
+  it('tells a request that comes after all to come again', async () => {
+    await rig.listen();
+    const { release } = rig.hold();
+    const busy = await rig.client();
+    busy.send(postHead('/', { 'content-length': 1 }), 'x');
+    const late = await rig.client();
+    late.send('POST / HTTP/1.1\r\n');
+    await until(() => rig.handler.bodies.length === 1 && rig.listener.connectionCount === 2);
+    const closed = rig.listener.close();
+    late.send('host: a\r\ncontent-length: 1\r\n\r\nx');
+    const reply = await late.reply();
+    expect(reply.status).toBe(503);
+    expect(reply.headers.get('retry-after')).toBe('1');
+    release();
+    await closed;
+    expect(rig.handler.bodies).toHaveLength(1);
   });
 
   it('waits for a handler whose client has gone away', async () => {

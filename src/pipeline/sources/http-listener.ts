@@ -97,7 +97,7 @@ export class HttpListener {
       .on('drop', () => this.#drops.add(1, { connectionsMax: limits.connectionsMax }))
       .on('request', (request, response) => this.#exchange(request, response, false))
       .on('checkContinue', (request, response) => this.#exchange(request, response, true))
-      .on('timeout', (socket: Socket) => this.#silent(socket, limits.idleTimeoutMs));
+      .on('timeout', (socket: Socket) => this.#silent(socket));
   }
 
   /** Bodies held at this moment. */
@@ -194,10 +194,10 @@ export class HttpListener {
   }
 
   /** Nothing was sent or received for a while. A client that waits for its answer is in its right. */
-  #silent(socket: Socket, idleTimeoutMs: number): void {
+  #silent(socket: Socket): void {
     const exchanges = this.#connections.get(socket) ?? [];
+    // If one does, the answer starts the time anew.
     if ([...exchanges].every((exchange) => exchange.isAnswered)) socket.destroy();
-    else socket.setTimeout(idleTimeoutMs);
   }
 }
 
