@@ -44,6 +44,20 @@ describe('its limits', () => {
   });
 });
 
+it('lets nobody overtake an append that waits', async () => {
+  const buffer = opened({ maxEvents: 5 });
+  buffer.tryAppend(bytesOf('a'), { events: 4 });
+  const order: string[] = [];
+  const waiting = ['large', 'small'].map((text, at) =>
+    buffer.append(bytesOf(text), { events: at === 0 ? 3 : 1 }).then(() => order.push(text)),
+  );
+  expect(buffer.tryAppend(bytesOf('small, too'))).toBe('wait');
+  expect(buffer.stats().waitingAppends).toBe(2);
+  (await sim.run(buffer.cursor('default').read()))?.ack();
+  await sim.run(Promise.all(waiting));
+  expect(order).toEqual(['large', 'small']);
+});
+
 it('gives memory back as the slowest cursor goes on', async () => {
   const buffer = opened({ cursors: ['default', 'slow'] });
   for (let round = 0; round < 40; round++) {

@@ -230,9 +230,7 @@ export class MemoryBuffer implements PipelineBuffer {
       const oldest = this.#records.at(this.#records.firstNumber);
       if (oldest === undefined) break;
       const endId = oldest.id + oldest.events;
-      // The fastest first: the accounts take an event's fate from the last cursor to pass it.
-      const lagging = this.#cursors.all.filter(({ nextId }) => nextId < endId);
-      for (const cursor of lagging.sort((one, other) => other.nextId - one.nextId)) {
+      for (const cursor of this.#cursors.all.filter(({ nextId }) => nextId < endId)) {
         const unread = (this.#feeds.get(cursor.name) as MemoryFeed).unreadBytesBelow(endId);
         lost.push({ ...cursor.giveUp(endId, unread), cursor: cursor.name });
       }

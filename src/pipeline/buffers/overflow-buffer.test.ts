@@ -104,6 +104,88 @@ describe('a chain', () => {
   });
 });
 
+const padded = (number: number): string => `${number} `.padEnd(20_000, '.');
+
+/** Appends until an append waits for room. Returns its number. */
+async function fill(rig: BufferRig, chain: PipelineBuffer): Promise<number> {
+  for (let number = 0; ; number++) {
+    let settled = false;
+    void chain.append(bytesOf(padded(number))).then(() => {
+      settled = true;
+    });
+    await rig.until(() => settled || chain.stats().waitingAppends > 0);
+    if (!settled) return number;
+  }
+}
+
+describe('a disk at its limits', () => {
+  it('keeps its turn while an append waits for it, although everything is settled', async () => {
+    const rig = new BufferRig();
+    const opened = await openChain(rig);
+    const { chain } = opened;
+    rig.disk.faults.inject({ fault: 'EIO', operation: 'write', path: '/ledger' }); // So nothing is freed.
+    const waiting = await fill(rig, chain);
+    await take(rig, chain, waiting);
+    expect(chain.stats().backlog.events).toBe(0);
+    const late = chain.append(bytesOf('late'));
+    expect([chain.stats().waitingAppends, opened.memory.stats().backlog.events]).toEqual([2, 0]);
+    rig.disk.faults.clear();
+    const [first, second] = await take(rig, chain, 2);
+    expect([Number.parseInt(first ?? '', 10), second]).toEqual([waiting, 'late']);
+    await rig.run(late);
+    expect(chain.cursor('default').nextId).toBe(waiting + 3);
+  });
+
+  it('drops what the chain has read ahead, and that never comes', async () => {
+    const rig = new BufferRig();
+    const { clock, random } = rig.process;
+    const disk = await rig.open({ cursors: usual, whenFull: 'drop_oldest' });
+    const chain = new OverflowBuffer({ stages: [disk], cursors: usual, clock, random });
+    let isLost = false;
+    chain.events.on('lost', () => {
+      isLost = true;
+    });
+    await append(rig, chain, ...Array.from({ length: 20 }, (_, at) => padded(at)));
+    const cursor = chain.cursor('default');
+    const held = await rig.run(cursor.read({ maxRecords: 1 }));
+    let next = 20;
+    while (!isLost) await append(rig, chain, padded(next++));
+    const { nextId } = cursor;
+    expect(nextId).toBeGreaterThan(2);
+    held?.ack();
+    const numbers = (await take(rig, chain, next + 1 - nextId)).map((text) => Number.parseInt(text, 10));
+    expect(numbers).toEqual(Array.from({ length: next + 1 - nextId }, (_, at) => nextId - 1 + at));
+    expect(chain.stats().backlog.events).toBe(0);
+  });
+
+  it('passes what is damaged at its end', async () => {
+    const rig = new BufferRig();
+    const first = await openChain(rig);
+    await append(rig, first.chain, 'a', 'b', 'c', 'd', 'e', 'f'.padEnd(8_192, 'f'));
+    await rig.run(first.chain.close());
+    const path = '/data/buffer/0000000000000001.seg';
+    rig.disk.flipBits(path, rig.disk.bytesOf(path).length - 1_000);
+    const second = await openChain(rig);
+    expect(await take(rig, second.chain, 2)).toEqual(['d', 'e']);
+    const waiting = second.chain.cursor('default').read();
+    await rig.until(() => second.chain.cursor('default').nextId === 4);
+    expect(second.chain.stats().backlog.events).toBe(0);
+    await append(rig, second.chain, 'g');
+    expect(eventsOf(second)).toEqual([1, 0]);
+    expect((await rig.run(waiting))?.records.map(({ payload }) => textOf(payload))).toEqual(['g']);
+  });
+
+  it('does not wait, when it is closed, for what the chain has only read ahead', async () => {
+    const rig = new BufferRig();
+    const { chain } = await openChain(rig);
+    await append(rig, chain, 'a', 'b', 'c', 'd', 'e', 'f');
+    await take(rig, chain, 4);
+    const startedAt = rig.world.timeMs;
+    await rig.run(chain.close());
+    expect(rig.world.timeMs - startedAt).toBeLessThan(1_000);
+  });
+});
+
 describe('the next start', () => {
   it('finds what was on disk, in order and before what is new, and not what was in memory', async () => {
     const rig = new BufferRig();
