@@ -1,5 +1,5 @@
-// The life of a log, drawn from a seed: written, rotated in both ways, slowly copied, while its reader is stopped, killed,
-// kept waiting and started again. What must be in the output at the end is known line by line.
+// The life of a log, drawn from a seed: written, rotated in both ways, slowly copied, while its reader is stopped,
+// killed, kept waiting and started again. What must be in the output at the end is known line by line.
 
 import type { EmitResult } from '../src/pipeline/contract/source.ts';
 import { SeededRandom } from '../src/testing/seeded-random.ts';

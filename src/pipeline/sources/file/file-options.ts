@@ -6,6 +6,10 @@ import { byteSize, seconds } from '../../contract/values.ts';
 import { type CutRules, cutBytesMin } from '../lines/line-cutter.ts';
 import { cutRulesOf, type LineOptions, lineOptions } from '../lines/line-options.ts';
 
+const ignoredHeaderBytesMax = 1024 * 1024;
+/** It is held in memory. */
+const readBytesMaxMax = 64 * 1024 * 1024;
+
 const patterns = z.array(z.string().min(1));
 
 const fingerprintSchema = z
@@ -14,11 +18,14 @@ const fingerprintSchema = z
       .enum(['checksum', 'device_and_inode'])
       .default('checksum')
       .describe(
-        'How a file is known again. checksum: by its first lines, so that renamed and copied files are known as well; ' +
+        'How a file is known again. checksum: by its first lines, so that renamed and copied files are known, too; ' +
           'device_and_inode: by its inode, for files that hold the same lines and are no copies',
       ),
     lines: z.int().min(1).max(1_000).default(1).describe('checksum: how many lines; a file with fewer is not read'),
-    ignored_header_bytes: byteSize().default(0).describe('checksum: bytes at the beginning that do not count'),
+    ignored_header_bytes: byteSize()
+      .refine((bytes) => bytes <= ignoredHeaderBytesMax, 'expected at most 1MiB')
+      .prefault(0)
+      .describe('checksum: bytes at the beginning that do not count'),
   })
   .describe('How files are told apart and known again');
 
@@ -58,8 +65,9 @@ export const fileSourceSchema: ZodType<FileSourceKeys> = z.strictObject({
     .default(false)
     .describe('Begins as if there were no checkpoints, which repeats lines. They are still written'),
   max_read_bytes: byteSize({ min: 1024 })
-    .default(256 * 1024)
-    .describe('How much is read from a file before it is the next one’s turn; not with oldest_first'),
+    .refine((bytes) => bytes <= readBytesMaxMax, 'expected at most 64MiB')
+    .prefault('256KiB')
+    .describe('How much is read from a file before the next one is read; not with oldest_first'),
   oldest_first: z.boolean().default(false).describe('Reads the file that was changed least recently to its end first'),
   glob_minimum_cooldown_ms: z.int().min(10).default(1_000).describe('How often patterns are searched for new files'),
   rotate_wait_secs: seconds()

@@ -1,7 +1,8 @@
 // Everything at once, many times: a log that is written, rotated by rename and by copy and truncate, while its reader
-// is killed, stopped and kept waiting. Each line that was there when a copy was taken is in the output after repeats were
-// removed by fingerprint and offset, in order; no fingerprint and offset ever names two lines. Rarely a copy cannot be
-// known again, if the reader died just when it was made: then its lines come under a new fingerprint, and once more.
+// is killed, stopped and kept waiting. Each line that was there when a copy was taken is in the output after repeats
+// were removed by fingerprint and offset, in order; no fingerprint and offset ever names two lines. Rarely a copy
+// cannot be known again, if the reader died just when it was made: then its lines come under a new fingerprint, and
+// once more.
 
 import { expect, it } from 'vitest';
 import { byScale, onlyCase, repeatable, seedOr } from '../../../../test/sweep.ts';

@@ -255,7 +255,7 @@ describe('a host that refuses', () => {
     expect(rig.taken).toHaveLength(10);
   });
 
-  it('may have damaged the checkpoints: they are put aside, and everything is read again under the same names', async () => {
+  it('may have damaged the checkpoints: they are put aside, and all is read again under the same names', async () => {
     const rig = await started();
     rig.append('one\n');
     await rig.advance(3_000);

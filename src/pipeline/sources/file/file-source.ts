@@ -1,8 +1,8 @@
 // The source `file`: tails files, remembers how far it came, and follows them through rotation.
 //
 // Each line becomes a log record with the fingerprint of its log and its offset there. Both together name the line for
-// ever: what a crash repeats can be removed by them. While a batch waits for room one more is read, and the patterns are
-// searched as usual: files that are rotated meanwhile are noticed and stay open.
+// ever: what a crash repeats can be removed by them. While a batch waits for room one more is read, and the patterns
+// are searched as usual: files that are rotated meanwhile are noticed and stay open.
 
 import type { Timer } from '../../../platform/clock.ts';
 import { defineSource, type SourceDefinition } from '../../contract/definition.ts';

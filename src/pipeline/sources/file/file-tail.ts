@@ -18,6 +18,8 @@ import type { LogShelf, TailedLog } from './tailed-log.ts';
 
 /** A file that has grown within this time is looked at with every poll, others with every scan. */
 const warmMs = 10_000;
+/** And no oftener than that while reading does not pause. */
+const warmIntervalMs = 50;
 
 export interface FileTailOptions {
   readonly options: FileSourceOptions;
@@ -39,6 +41,7 @@ export class FileTail {
   readonly #files = new Map<string, TailedFile>();
   #isFirstScan: boolean;
   #isScanFailing = false;
+  #nextWarmLookMs = 0;
   #skippedBytes = 0;
 
   constructor({ options, context, shelf, isFirstRun, changed }: FileTailOptions) {
@@ -111,12 +114,15 @@ export class FileTail {
     file.rotatedMs ??= this.#now();
   }
 
-  /** Looks at files that may have changed; `all` or only those that grow now. */
+  /** Looks at files that may have changed. */
   async look(): Promise<void> {
-    const since = this.#now() - warmMs;
+    const now = this.#now();
+    const isWarmLook = now >= this.#nextWarmLookMs;
+    if (isWarmLook) this.#nextWarmLookMs = now + warmIntervalMs;
     for (const file of [...this.#files.values()]) {
       if (this.#context.stopping.aborted) return;
-      if (file.needsLook || (file.handle !== undefined && file.grownMs >= since)) await this.#lookAt(file);
+      const isWarm = isWarmLook && file.handle !== undefined && file.grownMs >= now - warmMs;
+      if (file.needsLook || isWarm) await this.#lookAt(file);
       if (this.#isOver(file) && !file.isMatched) await this.#letGo(file);
     }
     await this.#open.trim();

@@ -165,8 +165,8 @@ export class LogFinder {
 }
 
 /**
- * With nothing checked but the first lines, a file is a copy of the log unless it took over its name, as a new file does
- * when the old one is renamed, or held something else before.
+ * With nothing checked but the first lines, a file is a copy of the log unless it took over its name, as a new file
+ * does when the old one is renamed, or held something else before.
  */
 function isPlausible(file: TailedFile, log: TailedLog): boolean {
   if (!log.isWeak) return true;

@@ -2,8 +2,8 @@
 //
 // Why without state: what is incomplete stays uncut, and the caller offers it again, longer. A file is read again from
 // there; a stream keeps the rest. So a position in a file says everything, and nothing is lost with the process but
-// work. The price, reading an unfinished line or group again when it grows, is bounded by `lineBytesMax`: a line that is
-// longer is cut there, its rest is skipped (`midLine`), and a group that would pass it ends before.
+// work. The price, reading an unfinished line or group again when it grows, is bounded by `lineBytesMax`: a line that
+// is longer is cut there, its rest is skipped (`midLine`), and a group that would pass it ends before.
 
 import { joiningStep, type LineJoining } from './line-joining.ts';
 
@@ -42,7 +42,7 @@ export interface Cut {
   readonly skippedBytes: number;
 }
 
-/** What to do with what is incomplete: leave it; end the group, leave the line; take it all, for nothing will follow. */
+/** What to do with what is incomplete: leave it; end the group, leave the line; take all, for nothing will follow. */
 export type CutEnd = 'leave' | 'end_group' | 'end_all';
 
 export interface CutRange {

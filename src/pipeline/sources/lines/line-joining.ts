@@ -54,9 +54,9 @@ export const joiningSchema: ZodType<LineJoining> = z
     mode: z
       .enum(joiningModes)
       .describe(
-        'What matching `condition_pattern` means for the lines after the first: continue_through: they belong to the ' +
-          'group while they match; continue_past: the same, and the first that does not match, too; halt_before: they ' +
-          'belong to it until one matches; halt_with: up to and with the first that matches',
+        'What matching `condition_pattern` means for lines after the first: continue_through: they belong to the ' +
+          'group while they match; continue_past: the same, and the first that does not match, too; halt_before: ' +
+          'they belong to it until one matches; halt_with: up to and with the first that matches',
       ),
     condition_pattern: pattern('Tested on each line after the first of a group; see mode'),
     timeout_ms: z.int().min(1).default(1_000).describe('A group that gets no further line for so long is complete'),

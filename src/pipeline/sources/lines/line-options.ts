@@ -19,9 +19,9 @@ interface LineOptionSchemas {
 export const lineOptions: LineOptionSchemas = {
   max_line_bytes: byteSize({ min: 16 })
     .refine((bytes) => bytes <= lineBytesMaxMax, 'expected at most 8MiB')
-    .default(102_400)
+    .prefault(102_400)
     .describe(
-      'A longer line is cut to so many bytes, and marked with the attribute spillway.line.truncated; the rest of it is ' +
+      'A longer line is cut to so many bytes, and marked with the attribute spillway.line.truncated; the rest is ' +
         'skipped. Also the most that lines joined by multiline may have together',
     ),
   line_delimiter: z

@@ -1,8 +1,8 @@
 // The source `stdin`: each line of the standard input becomes a log record.
 //
 // What was read from a pipe cannot be read again: nothing is remembered, and lines that nobody takes before the process
-// ends are lost, counted and reported. While the pipeline takes nothing, nothing is read: the pipe fills, and its writer
-// waits. The end of the input ends the source when the last line was taken, the one without an end included.
+// ends are lost, counted and reported. While the pipeline takes nothing, nothing is read: the pipe fills, and its
+// writer waits. The end of the input ends the source when the last line was taken, the one without an end included.
 
 import type { Readable } from 'node:stream';
 import { type ZodType, z } from 'zod';
