@@ -23,8 +23,8 @@ const schema = z
       .default('sync')
       .describe(
         'What a source is promised when its events are accepted. `sync`: they are on stable storage. `interval`: ' +
-          'they are written, and on stable storage within `sync_interval_secs`. `os`: they are written, and survive the ' +
-          'process. `memory`: they are in memory, and will be written.',
+          'they are written, and on stable storage within `sync_interval_secs`. `os`: they are written, and ' +
+          'survive the process. `memory`: they are in memory, and will be written.',
       ),
     sync_interval_secs: seconds({ min: 0.001 })
       .prefault(0.1)

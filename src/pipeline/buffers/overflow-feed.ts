@@ -12,7 +12,7 @@ import { chainIdOf, type OverflowRuns, type Run } from './overflow-runs.ts';
 /** Small, so that settling a delivery in parts stays cheap. */
 const readRecordsMax = 64;
 const readBytesMax = 1_048_576;
-/** What a stage is told when a consumer of the chain has given a record up; the chain tells the consumer's own reason. */
+/** What a stage is told when a consumer has given a record up; whoever listens to the chain is told the true reason. */
 const rejection = 'given up by its consumer';
 
 /** A delivery of a stage, of which `settled` records are settled and `taken` were handed out. */
