@@ -278,11 +278,17 @@ export class DiskBuffer implements AsyncDisposable {
     const core = this.#core;
     // A buffer that never became writable confirms nothing any more: what can be read already is all there is.
     const confirms = this.#confirming !== undefined;
-    if (confirms) await core.committer.reachDurable(core.log.nextId)?.catch(() => undefined);
+    // A full disk may keep this waiting for ever: a second `close` need not wait with it.
+    let isWritten = !confirms;
+    const written = (): void => {
+      isWritten = true;
+      this.#progressed?.();
+    };
+    if (confirms) Promise.resolve(core.committer.reachDurable(core.log.nextId)).then(written, written);
     while (this.#drains) {
       const isWriting = confirms && core.committer.state.kind !== 'failed';
       const endId = isWriting ? core.log.nextId : core.committer.readableId;
-      if (core.cursors.slowest.nextId >= endId) return;
+      if (isWritten && core.cursors.slowest.nextId >= endId) return;
       await new Promise<void>((resolve) => {
         this.#progressed = resolve;
       });
