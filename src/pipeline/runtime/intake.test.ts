@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BufferRig, MiB } from '../../../test/buffer-rig.ts';
+import { InvariantViolation } from '../../base/assert.ts';
 import { concatenate } from '../../otlp/concatenate.ts';
 import { countEvents } from '../../otlp/count.ts';
 import { metadataOfSignal, type TelemetryBatch } from '../../otlp/signal.ts';
@@ -115,6 +116,36 @@ describe('an intake', () => {
     expect(countEvents('logs', concatenate(parts))).toBe(40);
     const answer = await rig.run(intake.emit(largeBatch(200_000)));
     expect(answer).toEqual({ kind: 'too_large', limitBytes: buffer.stats().maxRecordBytes });
+  });
+
+  it('asks for a batch again, rather than refuse it for its size, while a part of it has found no place', async () => {
+    const rig = new BufferRig();
+    const full = await filled(rig, { path: '/data/full' });
+    const open = await rig.open({ path: '/data/open' });
+    const large = largeBatch(200_000); // More than a record of 1 MiB holds.
+    const small = sampleRequest('logs', 2, 9, 'x'.repeat(11_000));
+    const mixed = { signal: 'logs', events: 10, bytes: concatenate([large.bytes, small.bytes]) } as const;
+    const { intake } = intakeOf(rig, open);
+    expect(await rig.run(intake.emit(mixed))).toMatchObject({ kind: 'too_large' });
+    expect(open.stats().backlog.events).toBe(9);
+    for (const buffers of [[full], [open, full], [full, open]]) {
+      const answer = intakeOf(rig, ...buffers).intake.emit(mixed, { maxWaitMs: 1_000 });
+      expect(await rig.run(answer)).toMatchObject({ kind: 'full' });
+    }
+  });
+
+  it('tells of a bug of ours, and answers all the same', async () => {
+    const rig = new BufferRig();
+    const cause = new InvariantViolation('two and two are four');
+    const buffer: PipelineBuffer = Object.assign(Object.create(await rig.open()), {
+      append: () => Promise.reject(cause),
+    });
+    const told: unknown[] = [];
+    const { signal } = new AbortController();
+    const { clock } = rig.process;
+    const intake = new Intake({ buffers: [buffer], clock, closing: signal, broken: (each) => told.push(each) });
+    expect(await rig.run(intake.emit(largeBatch(10)))).toMatchObject({ kind: 'unavailable' });
+    expect(told).toEqual([cause]);
   });
 
   it('appends to every buffer, and answers with the worst of their answers', async () => {

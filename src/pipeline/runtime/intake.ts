@@ -6,6 +6,7 @@
 // repeats a batch that one buffer had taken and another had not, gives the first one a repeat: at least once.
 
 import { abortable } from '../../base/abort.ts';
+import { InvariantViolation } from '../../base/assert.ts';
 import { isStorageError } from '../../base/errors.ts';
 import { metadataOfSignal, type TelemetryBatch } from '../../otlp/signal.ts';
 import { splitAt } from '../../otlp/split.ts';
@@ -18,8 +19,11 @@ import type { EventCount } from '../contract/status.ts';
 const retryAfterFullMs = 1_000;
 const retryAfterFailureMs = 5_000;
 
-/** From the best answer to the worst; of several buffers' answers the worst counts. */
-const severity: readonly EmitResult['kind'][] = ['accepted', 'dropped', 'full', 'unavailable', 'too_large'];
+/**
+ * From the best answer to the worst; of several buffers' answers, and of two halves', the worst counts. An answer after
+ * which the peer comes again is worse than one that is final: nothing shall be lost because something else was too large.
+ */
+const severity: readonly EmitResult['kind'][] = ['accepted', 'dropped', 'too_large', 'full', 'unavailable'];
 
 export interface IntakeCounts {
   readonly received: EventCount;
@@ -36,6 +40,8 @@ export interface IntakeOptions {
   readonly clock: Clock;
   /** Aborted when waiting for room is over: the pipeline stops. */
   readonly closing: AbortSignal;
+  /** Told of a bug of ours: the pipeline cannot go on. */
+  readonly broken?: (cause: InvariantViolation) => void;
 }
 
 export class Intake {
@@ -44,7 +50,13 @@ export class Intake {
   readonly #closing: AbortSignal;
   readonly #counts = { received: empty(), accepted: empty(), dropped: empty(), refused: empty() };
 
-  constructor({ buffers, clock, closing }: IntakeOptions) {
+  readonly #broken: (cause: InvariantViolation) => void;
+  /** Calls of `emit` without an answer, and those who wait until there is none. */
+  #open = 0;
+  #idle: (() => void)[] = [];
+
+  constructor({ buffers, clock, closing, broken = () => undefined }: IntakeOptions) {
+    this.#broken = broken;
     this.#buffers = buffers;
     this.#clock = clock;
     this.#closing = closing;
@@ -58,9 +70,22 @@ export class Intake {
   /** Never rejects. */
   async emit(batch: TelemetryBatch, options: EmitOptions = {}): Promise<EmitResult> {
     count(this.#counts.received, batch);
-    const result = await this.#offerToAll(batch, options);
+    this.#open += 1;
+    const result = await this.#offerToAll(batch, options).catch((cause: unknown) => this.#failed(cause));
     count(this.#counts[headingOf(result)], batch);
+    this.#open -= 1;
+    if (this.#open === 0) for (const resolve of this.#idle.splice(0)) resolve();
     return result;
+  }
+
+  /** Resolves when everything that was emitted has its answer. */
+  async idle(): Promise<void> {
+    if (this.#open > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #failed(cause: unknown): EmitResult {
+    if (cause instanceof InvariantViolation) this.#broken(cause);
+    return { kind: 'unavailable', reason: messageOf(cause), retryAfterMs: retryAfterFailureMs };
   }
 
   async #offerToAll(batch: TelemetryBatch, { maxWaitMs, signal }: EmitOptions): Promise<EmitResult> {
@@ -117,8 +142,8 @@ async function offer(buffer: PipelineBuffer, batch: TelemetryBatch, patience: Pa
     if (codeOf(cause) === 'SPILLWAY_USAGE_TOO_LARGE') return offerHalves(buffer, batch, patience);
     if (isStorageError(cause, 'full')) return { kind: 'full', retryAfterMs: retryAfterFullMs };
     if (patience.signal.aborted && cause === patience.signal.reason) return gaveUp(buffer, patience);
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return { kind: 'unavailable', reason, retryAfterMs: retryAfterFailureMs };
+    if (cause instanceof InvariantViolation) throw cause;
+    return { kind: 'unavailable', reason: messageOf(cause), retryAfterMs: retryAfterFailureMs };
   }
 }
 
@@ -157,6 +182,10 @@ function droppedBy(result: EmitResult): number {
 
 function headingOf({ kind }: EmitResult): 'accepted' | 'dropped' | 'refused' {
   return kind === 'accepted' || kind === 'dropped' ? kind : 'refused';
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function codeOf(cause: unknown): unknown {
