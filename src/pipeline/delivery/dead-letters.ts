@@ -54,6 +54,30 @@ export interface DeadLetterOptions {
   readonly sink: string;
   readonly world: Pick<World, 'clock' | 'files'>;
   readonly log?: Log;
+  /** Shared by everybody who may write to the same file. */
+  readonly turn?: LetterTurn;
+}
+
+/** Who writes to a file of dead letters, one after the other. */
+export class LetterTurn {
+  #last: Promise<unknown> = Promise.resolve();
+
+  take<Value>(work: () => Promise<Value>): Promise<Value> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+}
+
+/** The turns of a pipeline, one for each file: two sinks may name the same. */
+export class LetterTurns {
+  readonly #turns = new Map<string, LetterTurn>();
+
+  of(path: string): LetterTurn {
+    const turn = this.#turns.get(path) ?? new LetterTurn();
+    this.#turns.set(path, turn);
+    return turn;
+  }
 }
 
 const lineEnd = 10;
@@ -61,22 +85,24 @@ const utf8 = new TextEncoder();
 
 export class DeadLetters implements LetterBox {
   readonly #options: DeadLetterOptions;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turn: LetterTurn;
+  #writing: Promise<unknown> = Promise.resolve();
 
   constructor(options: DeadLetterOptions) {
     this.#options = options;
+    this.#turn = options.turn ?? new LetterTurn();
   }
 
   /** One run after the other: two at once would write to the same place. */
   write(letters: readonly DeadLetter[]): Promise<LetterAnswer> {
-    const answer = this.#turn.then(() => this.#write(letters));
-    this.#turn = answer;
+    const answer = this.#turn.take(() => this.#write(letters));
+    this.#writing = answer;
     return answer;
   }
 
   /** Resolves when nothing is being written. */
   async close(): Promise<void> {
-    await this.#turn;
+    await this.#writing;
   }
 
   async #write(letters: readonly DeadLetter[]): Promise<LetterAnswer> {

@@ -20,15 +20,16 @@ export function bufferDirectory(dataDir: string, id: string): string {
   return join(dataDir, 'buffers', id);
 }
 
-/** Rejects with the first error, with everything closed that was opened. */
+/** Rejects with the first error, or the reason of `stopping`, with everything closed that was opened. */
 export async function openBuffers(
   settings: PipelineSettings,
-  { world, log }: { readonly world: World; readonly log: Log },
+  { world, log, stopping }: { readonly world: World; readonly log: Log; readonly stopping: AbortSignal | undefined },
 ): Promise<ReadonlyMap<string, OpenedBuffer>> {
   const opened = new Map<string, OpenedBuffer>();
   await world.files.makeDirectories(join(settings.dataDir, 'buffers'));
   try {
     for (const each of settings.buffers) {
+      stopping?.throwIfAborted();
       const cursors = cursorsOf(settings, each.id);
       if (cursors.length === 0) continue; // Nobody reads it: what is in it stays where it is.
       const directory = bufferDirectory(settings.dataDir, each.id);
@@ -39,6 +40,7 @@ export async function openBuffers(
       reportStrangeCursors(buffer, cursors, directory, ownLog);
     }
     await reportStrangeDirectories(settings, world, log);
+    stopping?.throwIfAborted();
     return opened;
   } catch (cause) {
     await Promise.allSettled([...opened.values()].map(({ buffer }) => buffer.close()));

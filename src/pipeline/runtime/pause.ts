@@ -29,3 +29,16 @@ export async function within<Value>(
     over.abort();
   }
 }
+
+/** Resolves when the promise has settled, or as soon as the signal is aborted. Rejects as the promise does. */
+export async function unless(signal: AbortSignal, promise: Promise<unknown>): Promise<void> {
+  if (signal.aborted) return;
+  const { promise: aborted, resolve } = Promise.withResolvers<void>();
+  const stop = (): void => resolve();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

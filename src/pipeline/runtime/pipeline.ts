@@ -6,15 +6,19 @@
 // It ends in one of four ways: stopped by its user; drained, when every source's input has ended and everything is
 // delivered; failed by a config that only its first use proves wrong; or not started at all.
 
+import { abortable } from '../../base/abort.ts';
+import { InvariantViolation } from '../../base/assert.ts';
 import { PluginError } from '../../base/errors.ts';
+import type { Timer } from '../../platform/clock.ts';
 import type { Log } from '../contract/log.ts';
 import type { PipelineSettings } from '../contract/settings.ts';
 import type { BufferStatus, PipelineStatus } from '../contract/status.ts';
 import type { World } from '../contract/world.ts';
+import { LetterTurns } from '../delivery/dead-letters.ts';
 import { HealthListener } from './health-listener.ts';
 import { Intake } from './intake.ts';
 import { type OpenedBuffer, openBuffers } from './open-buffers.ts';
-import { within } from './pause.ts';
+import { unless, within } from './pause.ts';
 import { SinkRunner } from './sink-runner.ts';
 import { SourceRunner } from './source-runner.ts';
 import { StatusFile } from './status-file.ts';
@@ -23,6 +27,15 @@ import { StatusFile } from './status-file.ts';
 const roomPatienceMs = 1_000;
 
 export type PipelineEnd = 'stopped' | 'drained';
+
+export interface PipelineStart {
+  readonly world: World;
+  readonly log: Log;
+  /** Aborted: as `stop()`, at any time. While the buffers are opened the start rejects with its reason. */
+  readonly stopping?: AbortSignal;
+  /** Aborted: as `abort()`, once there is something to abort. */
+  readonly hurry?: AbortSignal;
+}
 
 type Parts = {
   readonly settings: PipelineSettings;
@@ -39,6 +52,8 @@ export class Pipeline {
   readonly #statusFile: StatusFile;
   readonly #startedMs: number;
   readonly #ended = Promise.withResolvers<PipelineEnd>();
+  /** Somebody wants it to end, or it cannot go on: what is on disk need not be delivered before. */
+  readonly #asked = new AbortController();
   /** For sources: take nothing more. */
   readonly #sourcesStop = new AbortController();
   /** For batches that wait for room. */
@@ -52,17 +67,22 @@ export class Pipeline {
   #state: PipelineStatus['state'] = 'starting';
   #healthAddress: string | undefined;
   #stopping: Promise<void> | undefined;
+  /** Runs once somebody waits for the end. */
+  #deadline: Timer | undefined;
+  readonly #problems: unknown[] = [];
 
   private constructor(parts: Parts) {
     const { settings, world, log, buffers } = parts;
     this.#parts = parts;
     this.#startedMs = world.clock.now();
+    const letterTurns = new LetterTurns();
     this.#sinks = settings.sinks.map((sink) => {
       const { buffer, isDurable } = bufferOf(buffers, sink.buffer);
       const uuid = isDurable ? buffer.stats().uuid : undefined;
       const origin = { buffer: sink.buffer, cursor: sink.id, uuid };
       const cursor = buffer.cursor(sink.id, { from: sink.startAt });
-      return new SinkRunner({ settings: sink, cursor, origin, world, log, stopping: this.#sinksStop.signal });
+      const stopping = this.#sinksStop.signal;
+      return new SinkRunner({ settings: sink, cursor, origin, letterTurns, world, log, stopping });
     });
     this.#sources = settings.sources.map((source) => {
       const ids = new Set(settings.sinks.filter(({ inputs }) => inputs.includes(source.id)).map((sink) => sink.buffer));
@@ -70,6 +90,7 @@ export class Pipeline {
         buffers: [...ids].map((id) => bufferOf(buffers, id).buffer),
         clock: world.clock,
         closing: this.#roomClosing.signal,
+        broken: (cause) => this.#fail(cause),
       });
       const stopping = this.#sourcesStop.signal;
       return new SourceRunner({ settings: source, dataDir: settings.dataDir, intake, world, log, stopping });
@@ -82,12 +103,20 @@ export class Pipeline {
    * Opens the buffers and starts everything. Rejects, with everything closed again, when a buffer cannot be opened
    * (StorageError, FormatError, UsageError), the health address cannot be had, or a sink that must be healthy is not.
    */
-  static async start(
-    settings: PipelineSettings,
-    { world, log }: { readonly world: World; readonly log: Log },
-  ): Promise<Pipeline> {
-    const buffers = await openBuffers(settings, { world, log });
-    const pipeline = new Pipeline({ settings, world, log, buffers });
+  static async start(settings: PipelineSettings, start: PipelineStart): Promise<Pipeline> {
+    const { world, log, stopping, hurry } = start;
+    const opening = openBuffers(settings, { world, log, stopping });
+    // A directory that somebody holds is waited for; whoever stops us does not wait with us.
+    const buffers = await (stopping === undefined ? opening : abortable(opening, stopping));
+    let pipeline: Pipeline;
+    try {
+      pipeline = new Pipeline({ settings, world, log, buffers });
+    } catch (cause) {
+      await Promise.allSettled([...buffers.values()].map(({ buffer }) => buffer.close()));
+      throw cause;
+    }
+    whenAborted(stopping, () => void pipeline.stop());
+    whenAborted(hurry, () => void pipeline.abort());
     try {
       await pipeline.#begin();
     } catch (cause) {
@@ -117,16 +146,26 @@ export class Pipeline {
     };
   }
 
-  /** Ends gracefully, within the shutdown timeout. Resolves when all is closed; what went wrong is in `ended`. */
+  /** Ends gracefully, within the shutdown timeout. Resolves when everything is closed; what goes wrong is in `ended`. */
   stop(): Promise<void> {
-    return this.#end('stopped', undefined);
+    this.#asked.abort();
+    const done = this.#end('stopped');
+    this.#limitTime();
+    return done;
   }
 
   /** Ends at once, or ends a graceful stop at once: what is at a sink comes again at the next start. */
   abort(): Promise<void> {
-    const done = this.#end('stopped', undefined);
+    const done = this.stop();
     this.#hurry.abort();
     return done;
+  }
+
+  /** It cannot go on. After a bug of ours, nothing that is still in memory can be trusted. */
+  #fail(cause: unknown): void {
+    this.#problems.push(cause);
+    if (cause instanceof InvariantViolation) void this.abort();
+    else void this.stop();
   }
 
   async #begin(): Promise<void> {
@@ -137,18 +176,22 @@ export class Pipeline {
     }
     const sinks = this.#sinks.map((sink) => sink.run());
     this.#sinksDone = Promise.allSettled(sinks);
-    for (const run of sinks) run.catch((cause: unknown) => this.#end('stopped', { cause }));
+    for (const run of sinks) run.catch((cause: unknown) => this.#fail(cause));
     await this.#demandHealth();
+    if (this.#stopping !== undefined) {
+      await this.#ended.promise; // Rejects if it is stopped because it cannot go on.
+      return;
+    }
     const sources = this.#sources.map((source) => source.run());
     this.#sourcesDone = Promise.allSettled(sources);
-    for (const run of sources) run.catch((cause: unknown) => this.#end('stopped', { cause }));
+    for (const run of sources) run.catch((cause: unknown) => this.#fail(cause));
     Promise.all(sources).then(
       (ends) => {
-        if (ends.every((end) => end === 'ended')) void this.#end('drained', undefined);
+        if (ends.every((end) => end === 'ended')) void this.#end('drained');
       },
       () => undefined, // Said above.
     );
-    if (this.#state === 'starting') this.#state = 'running';
+    this.#state = 'running';
     this.#statusFile.start();
     log.info('the pipeline runs', { data_dir: settings.dataDir, at: world.clock.now() });
   }
@@ -157,6 +200,7 @@ export class Pipeline {
     for (const [index, { id, definition, delivery }] of this.#parts.settings.sinks.entries()) {
       if (!delivery.healthcheck.isRequired) continue;
       const answer = await this.#sinks[index]?.health;
+      if (this.#stopping !== undefined) return;
       if (answer === undefined || answer.kind === 'healthy') continue;
       throw new PluginError({
         code: 'SPILLWAY_PLUGIN_FAILED',
@@ -168,66 +212,73 @@ export class Pipeline {
     }
   }
 
-  #end(end: PipelineEnd, failure: { readonly cause: unknown } | undefined): Promise<void> {
-    this.#stopping ??= this.#close(end, failure);
+  #end(end: PipelineEnd): Promise<void> {
+    this.#stopping ??= this.#close(end);
     return this.#stopping;
   }
 
-  async #close(end: PipelineEnd, failure: { readonly cause: unknown } | undefined): Promise<void> {
-    const { settings, world, log } = this.#parts;
+  /** From now on somebody waits for the end, which comes within the shutdown timeout. */
+  #limitTime(): void {
+    if (this.#state === 'stopped') return;
+    const { world, settings } = this.#parts;
+    this.#deadline ??= world.clock.setTimer(settings.shutdownTimeoutMs, () => this.#hurry.abort());
+  }
+
+  async #close(end: PipelineEnd): Promise<void> {
+    const { log } = this.#parts;
     this.#state = 'stopping';
     log.info(end === 'drained' ? 'all input has ended: delivering what is left' : 'the pipeline stops');
     this.#sourcesStop.abort();
-    // With no input left there is no hurry; otherwise somebody waits for us.
-    const deadlineMs = end === 'drained' ? Number.POSITIVE_INFINITY : settings.shutdownTimeoutMs;
-    const timer = Number.isFinite(deadlineMs) ? world.clock.setTimer(deadlineMs, () => this.#hurry.abort()) : undefined;
-    const problems = failure === undefined ? [] : [failure.cause];
-    await this.#stopSources();
-    problems.push(...(await this.#stopSinks(end === 'drained')));
-    timer?.cancel();
-    await this.#statusFile.stop();
-    await this.#health.close();
+    try {
+      await this.#stopSources();
+      await this.#stopSinks(end === 'drained');
+      await this.#statusFile.stop();
+      await this.#health.close();
+    } catch (cause) {
+      this.#problems.push(cause);
+    }
+    this.#deadline?.cancel();
     this.#state = 'stopped';
-    if (problems.length === 0) this.#ended.resolve(end);
-    else this.#ended.reject(problems[0]);
+    if (this.#problems.length > 0) this.#ended.reject(this.#problems[0]);
+    else this.#ended.resolve(this.#asked.signal.aborted ? 'stopped' : end);
     this.#ended.promise.catch(() => undefined); // Whoever wants to know asks for it.
     log.info('the pipeline has stopped');
   }
 
   async #stopSources(): Promise<void> {
     const { clock } = this.#parts.world;
-    await this.#unlessHurried(within(clock, roomPatienceMs, this.#sourcesDone));
+    const hurry = this.#hurry.signal;
+    await within(clock, roomPatienceMs, unless(hurry, this.#sourcesDone));
     this.#roomClosing.abort();
-    await this.#unlessHurried(this.#sourcesDone);
+    await unless(hurry, this.#sourcesDone);
   }
 
   /** Drains what is in memory only, or all of it; then lets every sink finish what it has in its hands. */
-  async #stopSinks(drainsAll: boolean): Promise<unknown[]> {
+  async #stopSinks(drainsAll: boolean): Promise<void> {
+    const hurry = this.#hurry.signal;
     const all = [...this.#parts.buffers.values()];
-    const drained = all.filter(({ isDurable }) => drainsAll || !isDurable);
-    await this.#unlessHurried(Promise.allSettled(drained.map(({ buffer }) => buffer.close({ drain: true }))));
+    // With no input left there is no hurry, unless somebody asks for the end.
+    if (drainsAll) await unless(this.#asked.signal, drained(all));
+    this.#limitTime();
+    await unless(hurry, drained(all.filter(({ isDurable }) => !isDurable)));
     this.#sinksStop.abort();
-    const patienceMs = this.#hurry.signal.aborted ? 0 : this.#parts.settings.shutdownTimeoutMs;
-    const stopped = Promise.allSettled(this.#sinks.map((sink) => sink.stop(patienceMs)));
-    await this.#unlessHurried(stopped);
-    if (this.#hurry.signal.aborted) await Promise.allSettled(this.#sinks.map((sink) => sink.stop(0)));
+    const patienceMs = hurry.aborted ? 0 : this.#parts.settings.shutdownTimeoutMs;
+    await unless(hurry, Promise.allSettled(this.#sinks.map((sink) => sink.stop(patienceMs))));
+    if (hurry.aborted) await Promise.allSettled(this.#sinks.map((sink) => sink.stop(0)));
     // A second close ends a draining one; what the sinks handed back is in no one's hands.
     const closed = await Promise.allSettled(all.map(({ buffer }) => buffer.close()));
-    await this.#unlessHurried(this.#sinksDone);
-    return closed.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    this.#tellWhatIsLost(all);
+    await unless(hurry, this.#sinksDone);
+    for (const result of closed) if (result.status === 'rejected') this.#problems.push(result.reason);
   }
 
-  /** Resolves with the promise, or as soon as the pipeline is in a hurry. */
-  async #unlessHurried(promise: Promise<unknown>): Promise<void> {
-    const { signal } = this.#hurry;
-    if (signal.aborted) return;
-    const { promise: hurried, resolve } = Promise.withResolvers<void>();
-    const stop = (): void => resolve();
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      await Promise.race([promise, hurried]);
-    } finally {
-      signal.removeEventListener('abort', stop);
+  /** What is in memory only ends with the buffer: nobody shall have to guess how much it was. */
+  #tellWhatIsLost(buffers: readonly OpenedBuffer[]): void {
+    for (const { settings, buffer, isDurable } of buffers) {
+      const { events, bytes } = buffer.stats().backlog;
+      if (isDurable || events === 0) continue;
+      const fields = { buffer: settings.id, events, bytes };
+      this.#parts.log.error('events were in memory only when the pipeline ended: not every sink has them', fields);
     }
   }
 
@@ -248,6 +299,15 @@ export class Pipeline {
       })),
     };
   }
+}
+
+async function drained(buffers: readonly OpenedBuffer[]): Promise<void> {
+  await Promise.allSettled(buffers.map(({ buffer }) => buffer.close({ drain: true })));
+}
+
+function whenAborted(signal: AbortSignal | undefined, act: () => void): void {
+  if (signal?.aborted) act();
+  else signal?.addEventListener('abort', act, { once: true });
 }
 
 function bufferOf(buffers: ReadonlyMap<string, OpenedBuffer>, id: string): OpenedBuffer {

@@ -7,14 +7,17 @@ import type { SinkSettings } from '../contract/settings.ts';
 import type { HealthAnswer, Sink, SinkContext, SinkOrigin } from '../contract/sink.ts';
 import type { SinkStatus } from '../contract/status.ts';
 import type { World } from '../contract/world.ts';
-import { DeadLetters } from '../delivery/dead-letters.ts';
+import { DeadLetters, type LetterTurns } from '../delivery/dead-letters.ts';
+import { GuardedSink } from '../delivery/guarded-sink.ts';
 import { type DriverStatus, SinkDriver } from '../delivery/sink-driver.ts';
+import { within } from './pause.ts';
 import { supervise } from './supervision.ts';
 
 export interface SinkRunnerOptions {
   readonly settings: SinkSettings;
   readonly cursor: CursorContract;
   readonly origin: SinkOrigin;
+  readonly letterTurns: LetterTurns;
   readonly world: World;
   readonly log: Log;
   /** Aborted when the sink is not to be made anew. */
@@ -22,6 +25,8 @@ export interface SinkRunnerOptions {
 }
 
 type Totals = Pick<DriverStatus, 'delivered' | 'refusedEvents' | 'rejectedEvents' | 'retries'>;
+
+const stoppedAnswer: HealthAnswer = { kind: 'retryable', reason: 'the sink was stopped' };
 
 const nothing: Totals = { delivered: { events: 0, bytes: 0 }, refusedEvents: 0, rejectedEvents: 0, retries: 0 };
 
@@ -34,7 +39,8 @@ export class SinkRunner {
   #past: Totals = nothing;
   #between: { readonly state: 'starting' | 'waiting' | 'stopped'; readonly reason?: string; readonly sinceMs: number };
   #restarts = 0;
-  #stopAfterMs: number | undefined;
+  readonly #stopped = Promise.withResolvers<HealthAnswer>();
+  #isStopped = false;
 
   constructor(options: SinkRunnerOptions) {
     this.#options = options;
@@ -42,12 +48,12 @@ export class SinkRunner {
     this.#between = { state: 'starting', sinceMs: options.world.clock.now() };
   }
 
-  /** What the first health check said; healthy where there is none. Never rejects. */
+  /** What the first health check said; healthy where there is none. Rejects as `run` does. */
   get health(): Promise<HealthAnswer> {
     return this.#health.promise;
   }
 
-  /** Resolves when the buffer is closed or the sink was stopped. Rejects with a ConfigError only. */
+  /** Resolves when the buffer is closed or the sink was stopped. Rejects with a ConfigError, or a bug of ours. */
   async run(): Promise<void> {
     const { settings, world, stopping } = this.#options;
     const now = (): number => world.clock.now();
@@ -64,15 +70,20 @@ export class SinkRunner {
           this.#health.resolve({ kind: 'retryable', reason });
         },
       });
+    } catch (cause) {
+      this.#health.promise.catch(() => undefined); // Most sinks need not be healthy.
+      this.#health.reject(cause);
+      throw cause;
     } finally {
       this.#between = { state: 'stopped', sinceMs: now() };
-      this.#health.resolve({ kind: 'retryable', reason: 'the sink was stopped' });
+      this.#health.resolve(stoppedAnswer);
     }
   }
 
   /** Takes nothing more, waits so long for what is at the sink, hands back the rest. May be called again, sooner. */
   async stop(afterMs: number): Promise<void> {
-    this.#stopAfterMs = afterMs;
+    this.#isStopped = true;
+    this.#stopped.resolve(stoppedAnswer);
     await this.#driver?.stop({ afterMs });
   }
 
@@ -90,17 +101,41 @@ export class SinkRunner {
   async #live(): Promise<void> {
     const { settings, cursor, world } = this.#options;
     const sink = await settings.definition.create(settings.options as never, this.#context());
-    const letters = settings.delivery.deadLetters;
-    const deadLetters = letters === undefined ? undefined : new DeadLetters({ ...letters, sink: settings.id, world });
+    const deadLetters = this.#openLetters();
     try {
       await this.#checkHealth(sink);
-      if (this.#stopAfterMs !== undefined) return;
+      if (this.#isStopped) return;
       await this.#drive(
         new SinkDriver({ cursor, sink, settings: settings.delivery, deadLetters, world, log: this.#log }),
       );
     } finally {
       await deadLetters?.close();
-      await sink.close?.();
+      await this.#close(sink);
+    }
+  }
+
+  #openLetters(): DeadLetters | undefined {
+    const { settings, letterTurns, world } = this.#options;
+    const letters = settings.delivery.deadLetters;
+    if (letters === undefined) return undefined;
+    return new DeadLetters({
+      ...letters,
+      sink: settings.id,
+      world,
+      log: this.#log,
+      turn: letterTurns.of(letters.path),
+    });
+  }
+
+  /** How a sink closes is its own affair: it keeps nobody waiting, and hides no crash. */
+  async #close(sink: Sink): Promise<void> {
+    const { settings, world } = this.#options;
+    try {
+      const closing = Promise.resolve(sink.close?.()).then(() => 'closed');
+      if ((await within(world.clock, settings.delivery.request.timeoutMs, closing)) === 'closed') return;
+      this.#log.warn('the sink has not closed within its request timeout, and is left to itself');
+    } catch (cause) {
+      this.#log.warn('the sink did not close well', { error: cause });
     }
   }
 
@@ -121,16 +156,13 @@ export class SinkRunner {
       this.#health.resolve({ kind: 'healthy' });
       return;
     }
-    const over = new AbortController();
-    const timer = world.clock.setTimer(settings.delivery.request.timeoutMs, () => over.abort());
-    try {
-      const answer = await sink.checkHealth({ signal: over.signal });
-      if (answer.kind === 'healthy') this.#log.info('the sink is healthy');
-      else this.#log.warn(`the sink is not healthy (${answer.kind})`, { reason: answer.reason });
-      this.#health.resolve(answer);
-    } finally {
-      timer.cancel();
-    }
+    const guarded = new GuardedSink({ sink, clock: world.clock, timeoutMs: settings.delivery.request.timeoutMs });
+    const answer = await Promise.race([guarded.checkHealth(), this.#stopped.promise]);
+    guarded.forget();
+    this.#health.resolve(answer);
+    if (this.#isStopped) return;
+    if (answer.kind === 'healthy') this.#log.info('the sink is healthy');
+    else this.#log.warn(`the sink is not healthy (${answer.kind})`, { reason: answer.reason });
   }
 
   #context(): SinkContext {

@@ -7,7 +7,7 @@ import type { Source } from '../contract/source.ts';
 import type { SourceStatus } from '../contract/status.ts';
 import type { World } from '../contract/world.ts';
 import type { Intake } from './intake.ts';
-import { supervise } from './supervision.ts';
+import { longestPauseMs, supervise } from './supervision.ts';
 
 export interface SourceRunnerOptions {
   readonly settings: SourceSettings;
@@ -26,6 +26,7 @@ export class SourceRunner {
   #reason: string | undefined;
   #restarts = 0;
   #source: Source | undefined;
+  #startedMs = 0;
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options;
@@ -47,6 +48,8 @@ export class SourceRunner {
         this.#restarts += 1;
       },
     });
+    // A source that did not wait for its answers has ended all the same, but its input has not been taken yet.
+    await this.#options.intake.idle();
     this.#state = stopping.aborted ? 'stopped' : 'ended';
     this.#reason = undefined;
     if (this.#state === 'ended') this.#log.info('the input of the source has ended');
@@ -54,12 +57,13 @@ export class SourceRunner {
   }
 
   status(): SourceStatus {
-    const { settings, intake } = this.#options;
+    const { settings, intake, world } = this.#options;
+    const runsWell = this.#state === 'running' && world.clock.monotonic() - this.#startedMs > longestPauseMs;
     return {
       id: settings.id,
       type: settings.definition.type,
       state: this.#state,
-      reason: this.#reason,
+      reason: runsWell ? undefined : this.#reason,
       restarts: this.#restarts,
       address: this.#source?.address,
       ...intake.counts(),
@@ -78,6 +82,7 @@ export class SourceRunner {
     });
     this.#source = source;
     this.#state = 'running';
+    this.#startedMs = world.clock.monotonic();
     try {
       await source.run();
     } finally {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { InvariantViolation } from '../../base/assert.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { MemoryLog, simulatedWorld } from '../../testing/pipeline-contexts.ts';
 import { supervise } from './supervision.ts';
@@ -71,9 +72,11 @@ describe('supervision', () => {
     ]);
   });
 
-  it('passes on an error of the config, which no start mends', async () => {
+  it.each([
+    ['an error of the config', new ConfigError({ code: 'SPILLWAY_CONFIG_OWNER', message: 'it belongs to another' })],
+    ['a bug of ours', new InvariantViolation('two and two are four')],
+  ])('passes on %s, which no start mends', async (_what, cause) => {
     const { sim, run, starts } = rig();
-    const cause = new ConfigError({ code: 'SPILLWAY_CONFIG_OWNER', message: 'it belongs to another' });
     await expect(sim.run(run(() => Promise.reject(cause)))).rejects.toBe(cause);
     expect(starts.length).toBe(1);
   });

@@ -1,5 +1,6 @@
 // What crashes is started again, after a pause that grows with every crash, and takes nobody else down.
 
+import { InvariantViolation } from '../../base/assert.ts';
 import { ConfigError } from '../../base/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { type Random, randomFraction } from '../../platform/random.ts';
@@ -7,7 +8,8 @@ import type { Log } from '../contract/log.ts';
 import { pause } from './pause.ts';
 
 const firstPauseMs = 1_000;
-const longestPauseMs = 30_000;
+/** What has run for longer than this ran well. */
+export const longestPauseMs = 30_000;
 
 export interface SupervisionOptions {
   /** What is supervised, for the log: `source web`. */
@@ -23,7 +25,7 @@ export interface SupervisionOptions {
 
 /**
  * Runs `life` until it resolves, again and again while it rejects. Resolves when it has ended by itself or, after
- * `stopping`, in whatever way. Rejects with a ConfigError only: no start will mend that.
+ * `stopping`, in whatever way. Rejects with a ConfigError, which no start will mend, and with a bug of ours.
  */
 export async function supervise(life: () => Promise<void>, options: SupervisionOptions): Promise<void> {
   const { what, clock, random, log, stopping, crashed } = options;
@@ -33,7 +35,7 @@ export async function supervise(life: () => Promise<void>, options: SupervisionO
       await life();
       return;
     } catch (cause) {
-      if (isConfigError(cause)) throw cause;
+      if (cause instanceof InvariantViolation || isConfigError(cause)) throw cause;
       if (clock.monotonic() - startedMs > longestPauseMs) pauseMs = firstPauseMs; // It ran well for a while.
       const delayMs = Math.round(pauseMs * (0.5 + randomFraction(random) / 2)); // Not all at the same moment.
       const reason = cause instanceof Error ? cause.message : String(cause);
