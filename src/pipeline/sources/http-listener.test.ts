@@ -166,6 +166,7 @@ describe('Expect: 100-continue', () => {
     expect(reply.headers.get('connection')).toBe('close');
     // One that sends the body all the same is not reset for it.
     expect(await rig.post('x')).toMatchObject({ status: 200 });
+    expect(polite.isClosed).toBe(false);
     polite.send('abc').socket.end();
     await polite.closed;
     expect(polite.failure).toBeUndefined();
