@@ -1,7 +1,7 @@
 // What can happen to a server in a container. A fault begins when `begin` resolves and is over when `end` resolves.
 //
-// All but two go through the engine's API. Those two cut the wire: they act inside the container's network from outside,
-// as root of this machine, so the image needs no tool for it.
+// All but two go through the engine's API. Those two cut the wire: they act inside the container's network, but from
+// outside, as root of this machine, so the image needs no tool for it.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { type ContainerRuntimeClient, getContainerRuntimeClient } from 'testcontainers';

@@ -52,6 +52,12 @@ export class PipelineProcess {
     return this.#child?.exitCode;
   }
 
+  /** Waits until it ends by itself, and gives its exit code. */
+  async ended(): Promise<number | null | undefined> {
+    await this.#closed;
+    return this.#child?.exitCode;
+  }
+
   /** Resident memory in bytes. Throws with what it said if it has ended by itself. */
   memoryBytes(): number {
     const { exitCode } = this.#child ?? {};

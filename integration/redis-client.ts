@@ -12,7 +12,7 @@ export class RedisClient implements AsyncDisposable {
   readonly #client: ReturnType<typeof createClient>;
 
   private constructor(port: number) {
-    // The client's own time-out for commands ends with their being written; a server that stands still needs the socket's.
+    // The client's time-out for commands ends when they are written. Where a server stands still, the socket's counts.
     const wait = { connectTimeout: 2_000, socketTimeout: 2_000 };
     this.#client = createClient({ socket: { host: '127.0.0.1', port, reconnectStrategy: false, ...wait } });
     this.#client.on('error', () => undefined);

@@ -34,10 +34,11 @@ export class RedisRig implements AsyncDisposable {
     this.load = new NumberLoad(address);
   }
 
-  static async start(): Promise<RedisRig> {
+  /** With a server of its own, unless there is one. */
+  static async start(given?: StartedServer): Promise<RedisRig> {
     const image = localImage('redis');
     if (image === undefined) throw new Error('no image: see requirements.ts');
-    const server = await startServer({ image, port: 6379, command: durableRedis });
+    const server = given ?? (await startServer({ image, port: 6379, command: durableRedis }));
     const folder = mkdtempSync(join(tmpdir(), 'spillway-redis-'));
     return new RedisRig(server, folder, `127.0.0.1:${await freePort()}`);
   }
@@ -45,7 +46,7 @@ export class RedisRig implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.load.stop();
     await this.pipeline.kill().catch(() => undefined);
-    await this.server[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose](); // Nothing is left to do the second time.
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

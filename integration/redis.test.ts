@@ -14,7 +14,7 @@ import { needs } from './requirements.ts';
 const some = 400;
 /** From the end of a fault until everything that was accepted has arrived. The backoff in between is half a second. */
 const recoveryMsMax = 15_000;
-/** Node with its code, the buffer and one batch of each kind in flight. Without a bound on what waits it would be more. */
+/** Node with its code, the buffer and one batch in flight. Without a bound on what waits it would be more. */
 const memoryBytesMax = 320 * 1024 * 1024;
 
 function reasonToSkip(faults: readonly FaultName[]): string | undefined {
@@ -57,6 +57,21 @@ describe('Redis under a pipeline', () => {
     await rig.killPipeline();
     await rig.accepts(some);
     await expectAllDelivered(rig);
+  });
+
+  test("whose stream is another pipeline's: it ends, and has written nothing", {
+    timeout: 120_000,
+  }, async (context) => {
+    const reason = reasonToSkip([]);
+    if (reason !== undefined) return context.skip(reason);
+    await using rig = await RedisRig.start();
+    await rig.accepts(some);
+    await expectAllDelivered(rig);
+    const before = await rig.numbers();
+    await using other = await RedisRig.start(rig.server);
+    expect(await other.pipeline.ended()).toBe(2);
+    expect(other.pipeline.said).toContain('SPILLWAY_CONFIG_OWNER');
+    expect(await rig.numbers()).toEqual(before);
   });
 });
 

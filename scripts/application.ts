@@ -34,8 +34,13 @@ function copy(out: string, ...paths: readonly string[]): void {
   for (const path of paths) cpSync(join(root, path), join(out, path), { recursive: true });
 }
 
-function nameOf(folder: string): string {
-  return (JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as { name: string }).name;
+function manifestOf(folder: string): { readonly name: string; readonly files: readonly string[] } {
+  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+}
+
+/** What its manifest says is published. */
+function publishedIn(folder: string): string[] {
+  return manifestOf(folder).files.map((file) => join(folder, file));
 }
 
 function assemble(out: string): void {
@@ -46,14 +51,14 @@ function assemble(out: string): void {
   const plugins = folders.filter((folder) => folder.startsWith('plugins/'));
   // npm wants to see every workspace that the lockfile names, also those that it shall not install.
   copy(out, 'package.json', 'package-lock.json', '.npmrc', ...folders.map((folder) => `${folder}/package.json`));
-  const wanted = ['.', ...plugins].flatMap((folder) => ['--workspace', nameOf(folder)]);
+  const wanted = ['.', ...plugins].flatMap((folder) => ['--workspace', manifestOf(folder).name]);
   run('npm', ['ci', '--omit=dev', '--omit=optional', '--prefer-offline', '--loglevel=error', ...wanted], out);
   for (const folder of folders.filter((each) => !plugins.includes(each))) {
-    rmSync(join(out, 'node_modules', nameOf(folder)), { force: true });
+    rmSync(join(out, 'node_modules', manifestOf(folder).name), { force: true });
     rmSync(join(out, folder), { recursive: true });
   }
   rmSync(join(out, 'examples'), { recursive: true, force: true });
-  copy(out, 'LICENSE', 'dist', ...plugins.map((folder) => `${folder}/dist`));
+  copy(out, 'LICENSE', ...['.', ...plugins].flatMap(publishedIn));
   for (const file of ['package-lock.json', '.npmrc']) rmSync(join(out, file));
 }
 

@@ -21,12 +21,12 @@ export DOCKER_BUILDKIT=0
 hash_of() { sha256sum | cut --characters=1-32; }
 made_from() { docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$1" 2> /dev/null || true; }
 
-# The mirror this machine uses, if it is a Debian itself.
+# The mirror this machine uses, if it is a Debian itself. Otherwise mmdebstrap knows one.
 mirror() {
   local found
   found="$(sed --quiet --regexp-extended 's/^(URIs:|deb( \[[^]]*\])?) *(https?:[^ ]+).*/\3/p' \
     /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2> /dev/null | head --lines=1 || true)"
-  if grep --quiet '^ID=debian$' /etc/os-release && [ -n "$found" ]; then echo "$found"; else echo http://deb.debian.org/debian; fi
+  if grep --quiet '^ID=debian$' /etc/os-release; then echo "$found"; fi
 }
 
 work="$(mktemp --directory)"
@@ -58,7 +58,7 @@ END
     --essential-hook='mkdir --parents "$1/usr/share/man/man1"' \
     --essential-hook='printf "#!/bin/sh\nexit 101\n" > "$1/usr/sbin/policy-rc.d"; chmod +x "$1/usr/sbin/policy-rc.d"' \
     --customize-hook='rm --recursive --force "$1"/var/lib/apt/lists/*' \
-    "$suite" "$work/root.tar" "$(mirror)"
+    "$suite" "$work/root.tar" $(mirror)
   docker import --change "LABEL $label=$root_key" "$work/root.tar" "$prefix/debian" > /dev/null
   echo "built $prefix/debian"
 fi

@@ -132,9 +132,9 @@ export class OwnedStream {
     return new ConfigError({
       code: 'SPILLWAY_CONFIG_OWNER',
       message:
-        `claiming stream ${this.#name} for cursor ${this.#owner.cursor} of buffer ${this.#owner.buffer}: it ${found}. ` +
-        'Nothing was written. Choose another stream, or use ids: auto if several are to write into it; if the other ' +
-        `owner is gone for good, delete ${this.#name} and ${this.#companion}`,
+        `claiming stream ${this.#name} for cursor ${this.#owner.cursor} of buffer ${this.#owner.buffer}: ` +
+        `it ${found}. Nothing was written. Choose another stream, or use ids: auto if several are to write ` +
+        `into it; if the other owner is gone for good, delete ${this.#name} and ${this.#companion}`,
     });
   }
 
@@ -143,7 +143,8 @@ export class OwnedStream {
       code: 'SPILLWAY_CONFIG_OWNER',
       message:
         `writing into stream ${this.#name}: it ${found}, so somebody else adds entries to it and ids no longer tell ` +
-        'what was delivered. Nothing more is written. Stop the other writer and choose another stream, or use ids: auto',
+        'what was delivered. Nothing more is written. Stop the other writer and choose another stream, or use ' +
+        'ids: auto',
     });
   }
 }

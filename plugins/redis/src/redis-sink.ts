@@ -33,7 +33,7 @@ export function createRedisSink(options: RedisOptions, context: SinkContext): Re
   throw new ConfigError({
     code: 'SPILLWAY_CONFIG_INVALID',
     message:
-      `making sink ${context.id}: ids: key needs a buffer whose keys outlive the process, and buffer ${buffer} is none. ` +
+      `making sink ${context.id}: ids: key needs a buffer whose keys outlive the process, and ${buffer} is none. ` +
       'Nothing was sent. Give it a disk buffer, or set ids: auto, with which events can be repeated after a failure',
   });
 }
