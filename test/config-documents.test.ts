@@ -1,5 +1,5 @@
 // config.schema.json and docs/configuration.md are what the schemas say, and what they show can be loaded.
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -15,6 +15,23 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
 it.each(Object.entries(configDocuments()))('%s is current: npm run docs', (path, text) => {
   expect(read(path)).toBe(text);
+});
+
+describe('a config of the examples', () => {
+  const paths = globSync('{examples,integration}/**/*.{yaml,yml}', { cwd: root, exclude: ['**/node_modules'] });
+  const configs = paths.filter((path) => /^sinks:/m.test(read(path)));
+
+  it('is among them', () => expect(configs).not.toEqual([]));
+
+  it.each(configs)('%s loads, and is what an editor accepts', async (path) => {
+    const text = read(path);
+    const values = { PORT: '1', RATE: '1', HEALTH: '127.0.0.1:1' };
+    const names = Array.from(text.matchAll(/\$\{(?:env:)?(\w+)/g), ([, name = '']) => name);
+    const env = { ...Object.fromEntries(names.map((name) => [name, 'http://127.0.0.1:1'])), ...values };
+    const request = { file: path, text, baseDirectory: '/etc/spillway', env, files: hostFilesOf({}) };
+    expect((await loadSettings({ ...request, plugins: 'skip' })).settings.sinks).toBeDefined();
+    expect(mismatch(configJsonSchema(), parse(text))).toBeUndefined();
+  });
 });
 
 describe('docs/configuration.md', () => {

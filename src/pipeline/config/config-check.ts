@@ -187,7 +187,7 @@ function asText(block: CheckedBlock, found: Issues, parents: ConfigPath): Config
   });
 }
 
-/** `sink of type "redis"`. */
+/** `a sink of type "redis"`. */
 export function subjectOf({ kind, type }: PluginDefinition): string {
   return `a ${kind} of type "${type}"`;
 }

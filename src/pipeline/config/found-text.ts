@@ -11,8 +11,8 @@ export function foundText(node: ConfigNode | undefined, isSecret: boolean): stri
   if (node.kind === 'map') return 'a map';
   if (node.kind === 'list') return node.items.length === 0 ? 'an empty list' : 'a list';
   if (node.origin.kind === 'variable') return `<from ${node.origin.names.map((name) => `$${name}`).join(', ')}>`;
-  if (node.origin.kind === 'secret_file' || isSecret) return '<secret>';
   if (node.value === null) return 'nothing';
+  if (node.origin.kind === 'secret_file' || isSecret) return '<secret>';
   if (typeof node.value !== 'string') return String(node.value);
   const text = node.value.replaceAll(/\/\/[^/\s]*@/g, '//<secret>@');
   return JSON.stringify(text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}...` : text);

@@ -8,7 +8,7 @@ import { builtinBuffers, builtinSinks, builtinSources } from '../builtins.ts';
 import type { PluginDefinition } from '../contract/definition.ts';
 import type { Builtins } from '../plugins/plugin-loader.ts';
 import { sinkSchema, topSchema } from './core-schema.ts';
-import { type Definition, definitionOf } from './schema-shape.ts';
+import { type SchemaStructure, structureOf } from './schema-shape.ts';
 
 export type JsonSchema = { readonly [key: string]: unknown };
 
@@ -156,7 +156,7 @@ interface Override {
 const leafTypes: ReadonlySet<unknown> = new Set(['number', 'integer', 'boolean']);
 
 function completed({ zodSchema, jsonSchema }: Override): void {
-  addDefault(definitionOf(zodSchema as ZodType), jsonSchema);
+  addDefault(structureOf(zodSchema as ZodType), jsonSchema);
   addSecretFiles(jsonSchema);
   const { type } = jsonSchema;
   if (!leafTypes.has(type) && jsonSchema['enum'] === undefined && jsonSchema['pattern'] === undefined) return;
@@ -167,8 +167,8 @@ function completed({ zodSchema, jsonSchema }: Override): void {
 }
 
 /** As one would write it: a default that stands behind a conversion is in milliseconds, or in bytes. */
-function addDefault(definition: Definition, jsonSchema: Record<string, unknown>): void {
-  const { type, defaultValue } = definition;
+function addDefault(structure: SchemaStructure, jsonSchema: Record<string, unknown>): void {
+  const { type, defaultValue } = structure;
   if (type === 'default' && jsonSchema['default'] === undefined) {
     const isSeconds = jsonSchema['format'] === 'seconds' && typeof defaultValue === 'number';
     jsonSchema['default'] = isSeconds ? defaultValue / 1000 : defaultValue;

@@ -18,6 +18,7 @@ describe('a value that does not fit', () => {
     ['every_secs: soon', '9:17 sinks.out.every_secs: expected a number; found "soon"'],
     ['every_secs: -1', '9:17 sinks.out.every_secs: expected at least 0; found -1'],
     ['every_secs: .inf', '9:17 sinks.out.every_secs: expected a number; found Infinity'],
+    ['password:', '9:14 sinks.out.password: expected text; found nothing'],
     ['tags: a', '9:11 sinks.out.tags: expected a list; found "a"'],
     ['tags: [a, 1, c]', '9:15 sinks.out.tags[1]: expected text; found 1; put it in quotes'],
     ['tags: { a: 1 }', '9:11 sinks.out.tags: expected a list; found a map'],

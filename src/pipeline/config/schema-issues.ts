@@ -107,7 +107,8 @@ class SchemaIssueReporter {
       return own.startsWith('expected') ? `${own}; found ${this.#found(path)}` : own;
     }
     const { node } = this.#find(path);
-    const isNumber = node?.kind === 'scalar' && node.origin.kind === 'written' && typeof node.value !== 'string';
+    const isNumber =
+      node?.kind === 'scalar' && node.origin.kind === 'written' && typeof (node.value ?? '') !== 'string';
     const remedy = issue.code === 'invalid_type' && issue.expected === 'string' && isNumber ? '; put it in quotes' : '';
     return `expected ${expectation(issue)}; found ${this.#found(path)}${remedy}${this.#meant(issue, path)}`;
   }

@@ -5,7 +5,7 @@ import type { ZodType } from 'zod';
 import type { ConfigPath } from './config-node.ts';
 
 /** What a schema says of itself, as far as it is needed here. */
-export interface Definition {
+export interface SchemaStructure {
   readonly type: string;
   readonly shape?: Readonly<Record<string, ZodType>>;
   readonly innerType?: ZodType;
@@ -32,7 +32,7 @@ export function layers(schema: ZodType): ZodType[] {
   for (let next = waiting.shift(); next !== undefined && found.length < 1000; next = waiting.shift()) {
     if (found.includes(next)) continue;
     found.push(next);
-    const { innerType, in: input, out, options, left, right, getter } = definitionOf(next);
+    const { innerType, in: input, out, options, left, right, getter } = structureOf(next);
     // A pipe reads what its input reads; z.preprocess has its schema behind it.
     const inside = [innerType, input, out, left, right, getter?.(), ...(options ?? [])];
     waiting.push(...inside.filter((each) => each !== undefined));
@@ -43,7 +43,7 @@ export function layers(schema: ZodType): ZodType[] {
 /** The schemas that one step leads to. */
 function step(schema: ZodType, key: string | number): ZodType[] {
   return layers(schema).flatMap((layer) => {
-    const { type, shape, element, items, valueType } = definitionOf(layer);
+    const { type, shape, element, items, valueType } = structureOf(layer);
     if (type === 'object') return shape !== undefined && Object.hasOwn(shape, key) ? [shape[key] as ZodType] : [];
     if (type === 'record' && valueType !== undefined) return [valueType];
     if (type === 'array' && element !== undefined) return [element];
@@ -60,12 +60,12 @@ export function schemasAt(schema: ZodType, path: ConfigPath): ZodType[] {
 
 /** The keys of the object that this schema is, or of all objects that it may be. */
 export function keysOf(schema: ZodType): string[] {
-  return [...new Set(layers(schema).flatMap((layer) => Object.keys(definitionOf(layer).shape ?? {})))];
+  return [...new Set(layers(schema).flatMap((layer) => Object.keys(structureOf(layer).shape ?? {})))];
 }
 
 /** The values that may stand there, as far as the schema lists them. */
 export function valuesAt(schema: ZodType, path: ConfigPath): unknown[] {
-  const found = schemasAt(schema, path).flatMap(layers).map(definitionOf);
+  const found = schemasAt(schema, path).flatMap(layers).map(structureOf);
   return [...new Set(found.flatMap(({ values = [], entries = {} }) => [...values, ...Object.values(entries)]))];
 }
 
@@ -89,6 +89,6 @@ export function isSecretAt(schema: ZodType, path: ConfigPath): boolean {
   return path.some((_, index) => schemasAt(schema, path.slice(0, index + 1)).some(isSecret));
 }
 
-export function definitionOf(schema: ZodType): Definition {
-  return schema._zod.def as unknown as Definition;
+export function structureOf(schema: ZodType): SchemaStructure {
+  return schema._zod.def as unknown as SchemaStructure;
 }

@@ -38,7 +38,7 @@ const referenceKeys = ['type', 'inputs', 'buffer'];
 const commonKeys: ReadonlySet<string> = new Set([...referenceKeys, ...keysOf(sinkSchema)]);
 
 export async function readSink(context: CheckContext, id: string, block: Block): Promise<SinkDraft> {
-  const definition = await definitionOf(context, block, { kind: 'sink' });
+  const definition = await sinkDefinition(context, block);
   const inputs = readInputs(context, block);
   const buffer = await readBufferReference(context, id, block);
   const isOwnKey = (key: string): boolean => !commonKeys.has(key);
@@ -55,6 +55,21 @@ export async function readSink(context: CheckContext, id: string, block: Block):
           otherKeys: [...commonKeys],
         });
   return { id, block, inputs, buffer, definition, options: options?.value, keys: keys?.value as SinkKeys | undefined };
+}
+
+async function sinkDefinition(context: CheckContext, block: Block): Promise<SinkDefinition | undefined> {
+  const definition = await definitionOf(context, block, { kind: 'sink' });
+  const taken = definition === undefined ? [] : keysOf(definition.schema).filter((key) => commonKeys.has(key));
+  if (definition === undefined || taken.length === 0) return definition;
+  // Keys of all sinks never reach the plugin: its own of the same name would never be given.
+  const { place } = find(block.node, block.place, ['type']);
+  const reason = `all sinks have the keys that it calls its own: ${taken.join(', ')}`;
+  context.issues.error({
+    path: [...block.path, 'type'],
+    place,
+    message: `${subjectOf(definition)} cannot be used: ${reason}`,
+  });
+  return undefined;
 }
 
 function readInputs({ issues }: CheckContext, block: Block): InputReference[] {

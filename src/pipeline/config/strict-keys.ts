@@ -3,7 +3,7 @@
 
 import type { ZodType } from 'zod';
 import type { ConfigNode, ConfigPath } from './config-node.ts';
-import { definitionOf, layers, schemasAt } from './schema-shape.ts';
+import { layers, schemasAt, structureOf } from './schema-shape.ts';
 
 export interface DroppedKeys {
   readonly path: ConfigPath;
@@ -24,7 +24,7 @@ export function droppedKeys(schema: ZodType, node: ConfigNode, path: ConfigPath 
 function listedKeys(schemas: readonly ZodType[]): Set<string> | undefined {
   const takers = schemas
     .flatMap(layers)
-    .map(definitionOf)
+    .map(structureOf)
     .filter(({ type }) => takesMaps.has(type));
   const drops = takers.every(({ type, catchall }) => type === 'object' && catchall === undefined);
   return takers.length > 0 && drops ? new Set(takers.flatMap(({ shape = {} }) => Object.keys(shape))) : undefined;

@@ -193,6 +193,15 @@ describe('in a config', () => {
     }
   });
 
+  it('a sink cannot have keys of its own that all sinks have', async () => {
+    const schema = z.strictObject({ request: z.string(), topic: z.string().optional() });
+    const builtins = { ...stubBuiltins, sinks: [defineSink({ type: 'queue', schema, create: neverMade })] };
+    expect(await issuesOf(withSink('request: {}', 'queue'), { builtins })).toEqual([
+      '6:11 sinks.out.type: a sink of type "queue" cannot be used: ' +
+        'all sinks have the keys that it calls its own: request',
+    ]);
+  });
+
   it('nothing is looked for where plugins are skipped, and it is said so', async () => {
     const importModule = neverMade;
     const { settings, warnings, unchecked } = await load(withSink('whatever: 1', 'queue'), {
