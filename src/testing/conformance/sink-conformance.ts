@@ -44,6 +44,10 @@ export type SinkHarness = {
 
 type Rig = { readonly harness: SinkHarness; readonly time: ConformanceTime; readonly sink: Sink };
 
+/** `timeoutMs` of cases in which the peer answers, on a machine that may be busy, and of those in which it does not. */
+const patientMs = 8_000;
+const impatientMs = 500;
+
 /** What a sink says of a peer that is not there. */
 const away: readonly string[] = ['retryable', 'blocked'];
 
@@ -153,6 +157,7 @@ const deliveries: readonly Probe[] = [
 const troubles: readonly Probe[] = [
   {
     name: 'a peer that is away is an answer with a reason, and afterwards the batch arrives',
+    timeoutMs: impatientMs,
     async look(rig) {
       const { harness } = rig;
       if (harness.outage === undefined) return;
@@ -173,6 +178,7 @@ const troubles: readonly Probe[] = [
   },
   {
     name: 'a peer that is away is not healthy',
+    timeoutMs: impatientMs,
     async look({ harness, time, sink }) {
       if (harness.outage === undefined || sink.checkHealth === undefined) return;
       await harness.outage.begin();
@@ -200,6 +206,7 @@ const troubles: readonly Probe[] = [
   },
   {
     name: 'a peer that does not answer is given up after the time-out',
+    timeoutMs: impatientMs,
     async look(rig) {
       if (rig.harness.stall === undefined) return;
       await rig.harness.stall();
@@ -212,6 +219,7 @@ const endings: readonly Probe[] = [
   { name: 'a sink that was never used can be closed', look: async () => undefined },
   {
     name: 'a sink whose peer is away can be closed',
+    timeoutMs: impatientMs,
     async look(rig) {
       if (rig.harness.outage === undefined) return;
       await rig.harness.outage.begin();
@@ -274,7 +282,7 @@ function caseOf(probe: Probe, make: () => SinkHarness | Promise<SinkHarness>): C
   };
 }
 
-async function madeSink(harness: SinkHarness, time: ConformanceTime, timeoutMs: number = 500): Promise<Sink> {
+async function madeSink(harness: SinkHarness, time: ConformanceTime, timeoutMs: number = patientMs): Promise<Sink> {
   const { definition, options, world } = harness;
   const context = testSinkContext({ id: 'conformance', timeoutMs, ...harness.context, world });
   return await time.run(Promise.resolve(definition.create(parsedOptions(definition, options), context)));
