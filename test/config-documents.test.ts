@@ -18,7 +18,7 @@ it.each(Object.entries(configDocuments()))('%s is current: npm run docs', (path,
 });
 
 describe('a config of the examples', () => {
-  const paths = globSync('{examples,integration}/**/*.{yaml,yml}', { cwd: root, exclude: ['**/node_modules'] });
+  const paths = globSync('{compose,examples,integration}/**/*.{yaml,yml}', { cwd: root, exclude: ['**/node_modules'] });
   const configs = paths.filter((path) => /^sinks:/m.test(read(path)));
 
   it('is among them', () => expect(configs).not.toEqual([]));

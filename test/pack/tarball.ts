@@ -54,7 +54,7 @@ export async function pack(): Promise<Packed> {
   const folder = mkdtempSync(join(cache, 'pack-'));
   const stage = join(folder, 'stage');
   mkdirSync(stage);
-  for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
+  for (const file of ['package.json', 'config.schema.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
     cpSync(join(root, file), join(stage, file));
   await build(join(stage, 'dist'));
   const [entry] = JSON.parse(
