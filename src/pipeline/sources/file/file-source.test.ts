@@ -113,7 +113,9 @@ describe('a tailed file', () => {
       undefined,
     ]);
     expect(rig.taken[2]?.offset).toBe(607);
-    const skipped = rig.log.lines.filter(({ message }) => message.startsWith('Cut a line'));
+    await rig.stop();
+    const skipped = rig.log.lines.filter(({ message }) => message.startsWith('Cut lines'));
+    expect(skipped).toHaveLength(2);
     expect(skipped.at(-1)?.fields).toMatchObject({ skippedBytesInAll: 584 });
   });
 
@@ -226,6 +228,20 @@ describe('what the pipeline answers', () => {
   });
 });
 
+it('reads a file that grows all the time, and the others as well', async () => {
+  const rig = new TailRig({ max_read_bytes: 1_048_576 });
+  for (let number = 0; number < 5; number++) rig.append(`${'x'.repeat(99)}\n`.repeat(30_000), `app.log.${number}`);
+  rig.append('the only line\n', 'app.log.z');
+  rig.answer = () => {
+    for (let number = 0; number < 5; number++) rig.append(`${'x'.repeat(99)}\n`.repeat(3_000), `app.log.${number}`);
+    return { kind: 'accepted' };
+  };
+  await rig.start({ include: [`${logs}/app.log*`], fingerprint: { strategy: 'device_and_inode' } });
+  for (let step = 0; step < 20 && !rig.texts.includes('the only line'); step++) await rig.advance(5);
+  rig.kill();
+  expect(rig.texts).toContain('the only line');
+});
+
 describe('a host that refuses', () => {
   it('is asked again, and complained about once', async () => {
     const rig = new TailRig();
@@ -253,6 +269,7 @@ describe('a host that refuses', () => {
     }
     expect(new Set(rig.texts).size).toBe(10);
     expect(rig.taken).toHaveLength(10);
+    expect(rig.log.lines.filter(({ level }) => level === 'warn' || level === 'error').length).toBeLessThan(20);
   });
 
   it('may have damaged the checkpoints: they are put aside, and all is read again under the same names', async () => {

@@ -7,6 +7,7 @@
 import type { FoundFile, HostFileFacts } from '../../../platform/host-files.ts';
 import type { SourceContext } from '../../contract/source.ts';
 import type { CutEnd } from '../lines/line-cutter.ts';
+import { SkipReport } from '../lines/skip-report.ts';
 import type { FileSourceOptions } from './file-options.ts';
 import { FileReader } from './file-reader.ts';
 import type { LineBatch } from './line-batch.ts';
@@ -38,11 +39,11 @@ export class FileTail {
   readonly #reader: FileReader;
   readonly #open: OpenFiles;
   readonly #changed: () => void;
+  readonly #skips: SkipReport;
   readonly #files = new Map<string, TailedFile>();
   #isFirstScan: boolean;
   #isScanFailing = false;
   #nextWarmLookMs = 0;
-  #skippedBytes = 0;
 
   constructor({ options, context, shelf, isFirstRun, changed }: FileTailOptions) {
     this.#options = options;
@@ -51,6 +52,7 @@ export class FileTail {
     this.#reader = new FileReader(options, context.world.clock);
     this.#open = new OpenFiles(context.world, context.log);
     this.#changed = changed;
+    this.#skips = new SkipReport(context.world.clock, context.log);
     this.#isFirstScan = isFirstRun;
   }
 
@@ -62,6 +64,7 @@ export class FileTail {
   }
 
   async close(): Promise<void> {
+    this.#skips.end();
     await this.#open.closeAll();
   }
 
@@ -107,6 +110,7 @@ export class FileTail {
       return;
     }
     file.isMatched = true;
+    if (file.isFailing) file.needsLook = true;
     if (file.log !== undefined) file.log.seenMs = this.#context.world.clock.now();
     if (file.log === undefined && (file.undecidedMs !== undefined || this.#isQuiet(file))) file.needsLook = true;
     if (paths.includes(file.path)) return;
@@ -138,7 +142,8 @@ export class FileTail {
     try {
       const change = file.note(await file.handle.facts(), { wallMs: clock.now(), ms: clock.monotonic() });
       if (change === 'shrunk') this.#leaveLog(file);
-      await this.#nameLog(file, change);
+      await this.#nameLog(file, file.isFailing ? 'changed' : change);
+      file.isFailing = false;
       file.needsLook = false;
     } catch (error) {
       await this.#reportUnreadable(file, error);
@@ -182,7 +187,6 @@ export class FileTail {
   async read(batch: LineBatch): Promise<boolean> {
     const files = [...this.#files.values()].filter((file) => this.#endFor(file) !== undefined);
     if (this.#options.oldestFirst) files.sort((a, b) => a.modifiedMs - b.modifiedMs);
-    files.sort((a, b) => Number(!isOwner(a)) - Number(!isOwner(b)));
     let hasRead = false;
     for (const file of files) {
       let hasProgress: boolean;
@@ -210,7 +214,9 @@ export class FileTail {
       file.isGroupOpen = result.isGroupOpen;
       if (end === 'end_all') file.isFinished = true;
       if (result.mark.offset === log.read.offset) return false;
-      this.#countSkipped(file, result.skippedBytes);
+      this.#skips.add(result.skippedBytes, { path: file.path });
+      this.#files.delete(file.identity); // To the end of the row: a file that grows all the time is not the only one.
+      this.#files.set(file.identity, file);
       batch.add(log, result);
       log.advance(result.mark);
       return true;
@@ -284,20 +290,12 @@ export class FileTail {
     this.#changed();
   }
 
-  #countSkipped(file: TailedFile, bytes: number): void {
-    if (bytes === 0) return;
-    this.#skippedBytes += bytes;
-    this.#context.log.warn('Cut a line that is longer than max_line_bytes', {
-      path: file.path,
-      skippedBytes: bytes,
-      skippedBytesInAll: this.#skippedBytes,
-    });
-  }
-
   async #reportUnreadable(file: TailedFile, error: unknown): Promise<void> {
-    this.#context.log.warn('A file cannot be read; it is opened anew', { path: file.path, error });
+    if (!file.isFailing) this.#context.log.warn('A file cannot be read; it is tried again', { path: file.path, error });
+    file.isFailing = true;
+    file.needsLook = false; // Until the next scan.
+    file.needsRead = false;
     await this.#open.close(file);
-    file.needsLook = true;
     if (!file.isMatched) this.#forget(file);
   }
 

@@ -31,6 +31,8 @@ export class TailedFile {
   isOriginal = false;
   /** All was taken that could be, the last line without its end as well; until it grows. */
   isFinished = false;
+  /** The last call on it has failed. */
+  isFailing = false;
   /** Moments of the monotonic clock. */
   grownMs: number;
   rotatedMs: number | undefined;

@@ -4,7 +4,7 @@
 import { assert } from '../../../base/assert.ts';
 import { endOf, type LogMark, MarkTrail } from './log-mark.ts';
 
-/** What `lines` share by which a log may be the same: a checksum of its first lines, or device and inode. */
+/** What a log may be known by: a checksum of its first lines, or device and inode. */
 export type LogKey = string;
 
 export interface LogState {

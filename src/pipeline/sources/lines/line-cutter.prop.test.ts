@@ -122,3 +122,9 @@ it('cuts no character in two', () => {
   const rules: CutRules = { delimiter: Buffer.from('\n'), lineBytesMax: 5 };
   expect(cutAtOnce('ööö\n', rules)).toEqual(['öö']);
 });
+
+it('knows a delimiter that comes by half behind a line that is too long', () => {
+  const rules: CutRules = { delimiter: Buffer.from('||'), lineBytesMax: 4 };
+  const given = 'abcdefgh||a||';
+  for (let at = 1; at < given.length; at++) expect(cutInParts(given, rules, [at])).toEqual(['abcd', 'a']);
+});

@@ -133,19 +133,23 @@ class Cutter {
 
   #skipRest(sought: number | Buffer): boolean {
     const found = this.#bytes.indexOf(sought, this.#at);
-    // A delimiter of several bytes may be here by half.
-    const kept = found < 0 && this.#end !== 'end_all' ? this.#rules.delimiter.length - 1 : 0;
-    const until = found < 0 ? Math.max(this.#at, this.#bytes.length - kept) : found;
+    const until = found < 0 ? Math.max(this.#at, this.#bytes.length - this.#keptBytes) : found;
     this.#skippedBytes += until - this.#at;
     this.#at = found < 0 ? until : found + this.#rules.delimiter.length;
     this.#midLine = found < 0 && this.#end !== 'end_all';
     return found >= 0;
   }
 
+  /** At the end, where a delimiter of several bytes may have come by half. */
+  get #keptBytes(): number {
+    return this.#end === 'end_all' ? 0 : this.#rules.delimiter.length - 1;
+  }
+
   #takeRest(): void {
     const length = this.#bytes.length;
-    if (length - this.#at > this.#rules.lineBytesMax) {
-      this.#take(length, length);
+    const until = length - this.#keptBytes;
+    if (until - this.#at > this.#rules.lineBytesMax) {
+      this.#take(until, until);
       this.#endGroup(); // Its last line is cut in the middle: what comes next is skipped, so it cannot wait.
       this.#midLine = this.#end !== 'end_all';
     } else if (this.#end === 'end_all' && length > this.#at) {

@@ -12,6 +12,7 @@ import { pause } from '../../runtime/pause.ts';
 import { bodyOf, type CutEnd, type CutRules, cutLines } from '../lines/line-cutter.ts';
 import { LineEmission, type LogLine, truncatedAttribute } from '../lines/line-emission.ts';
 import { cutRulesOf, type LineOptions, lineOptions } from '../lines/line-options.ts';
+import { SkipReport } from '../lines/skip-report.ts';
 
 const schema: ZodType<LineOptions> = z.strictObject({ ...lineOptions });
 
@@ -35,11 +36,11 @@ class StdinSource implements Source {
   readonly #context: SourceContext;
   readonly #input: Readable;
   readonly #emission: LineEmission;
+  readonly #skips: SkipReport;
   #rest: Buffer = nothing;
   #midLine = false;
   #isGroupOpen = false;
   #grownMs = 0;
-  #skippedBytes = 0;
   #hasFailed = false;
   /** Ends the current wait. */
   #wake: AbortController = new AbortController();
@@ -49,6 +50,7 @@ class StdinSource implements Source {
     this.#context = context;
     this.#input = input;
     this.#emission = new LineEmission(context);
+    this.#skips = new SkipReport(context.world.clock, context.log);
   }
 
   async run(): Promise<void> {
@@ -69,6 +71,7 @@ class StdinSource implements Source {
       for (const event of ['readable', 'end', 'close']) input.off(event, wake);
       input.off('error', fail);
       stopping.removeEventListener('abort', wake);
+      this.#skips.end();
       letGo(input);
     }
   }
@@ -126,7 +129,7 @@ class StdinSource implements Source {
     this.#rest = bytes.subarray(cut.consumed);
     this.#midLine = cut.midLine;
     this.#isGroupOpen = cut.isGroupOpen;
-    this.#countSkipped(cut.skippedBytes);
+    this.#skips.add(cut.skippedBytes);
     const observedMs = this.#context.world.clock.now();
     const lines = cut.events.map((event): LogLine => {
       const attributes = event.isTruncated ? { [truncatedAttribute]: true } : {};
@@ -135,15 +138,6 @@ class StdinSource implements Source {
     if ((await this.#emission.emit(lines)) === 'taken') return;
     this.#context.log.error('Lines of the standard input were not taken before the end, and are lost', {
       lines: lines.length,
-    });
-  }
-
-  #countSkipped(bytes: number): void {
-    if (bytes === 0) return;
-    this.#skippedBytes += bytes;
-    this.#context.log.warn('Cut a line that is longer than max_line_bytes', {
-      skippedBytes: bytes,
-      skippedBytesInAll: this.#skippedBytes,
     });
   }
 }
