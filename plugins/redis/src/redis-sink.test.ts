@@ -150,6 +150,28 @@ describe('a fault', () => {
     }
   }
 
+  /** Holds one EXEC back, until another one comes, if at all. The first on a connection is an inspection's. */
+  function holdExec(at: number, releasedAt?: number): { readonly seen: number; readonly held: boolean } {
+    const execs = { seen: 0, held: false };
+    server.fault = ([name]) => {
+      if (name !== 'EXEC') return undefined;
+      execs.seen += 1;
+      if (execs.seen === releasedAt) server.release();
+      execs.held ||= execs.seen === at;
+      return execs.seen === at ? 'hold' : undefined;
+    };
+    return execs;
+  }
+
+  /** Delivers, and is told to give up once it waits for what does not come. */
+  async function giveUp(sink: Sink, batch: SinkBatch, isWaiting: () => boolean): Promise<void> {
+    const stop = new AbortController();
+    const answer = sink.deliver(batch, { signal: stop.signal });
+    await expect.poll(isWaiting, { timeout: 10_000 }).toBe(true);
+    stop.abort();
+    expect(await answer).toMatchObject({ kind: 'retryable' });
+  }
+
   const commands = ['MULTI', 'XADD', 'HSET', 'EXEC', 'WATCH', 'HMGET', 'XINFO'];
   const cases = commands.flatMap((command) =>
     (['drop', 'lose'] as const).flatMap((fault) => [0, 1, 2].map((skipped) => ({ command, fault, skipped }))),
@@ -169,36 +191,28 @@ describe('a fault', () => {
     expect(new Set(kinds)).toEqual(seen > at.skipped ? new Set(['retryable', 'delivered']) : new Set(['delivered']));
   });
 
-  it('that keeps an answer back ends with the connection, and what was sent is executed later or never', async () => {
-    server.failOnce('EXEC', 'hang');
-    const sink = makeSink({ timeoutMs: 50 });
-    expect(await deliver(sink, batches[0] as SinkBatch)).toMatchObject({ kind: 'retryable' });
+  it('that keeps an answer back ends with the connection, and what was sent is never executed', async () => {
+    const sink = makeSink();
+    const execs = holdExec(2);
+    await giveUp(sink, batches[0] as SinkBatch, () => execs.held);
+    server.fault = () => undefined;
     await deliverAll(sink);
     expect(idsOf()).toEqual(range(1, 6));
   });
 
   it('of the network that delivers an EXEC late meets a watched companion', async () => {
-    let execs = 0;
-    // The first EXEC is the inspection's, the second the batch's: it arrives only after another one has looked.
-    server.fault = ([name]) => {
-      if (name !== 'EXEC') return undefined;
-      execs += 1;
-      if (execs === 4) server.release();
-      return execs === 2 ? 'hold' : undefined;
-    };
-    const sink = makeSink({ timeoutMs: 50 });
-    expect(await deliver(sink, sampleBatch('logs', 1, [4]))).toMatchObject({ kind: 'retryable' });
+    // It arrives only after the next one has looked: the EXEC of its inspection is the third, that of its batch the fourth.
+    const execs = holdExec(2, 4);
+    await giveUp(makeSink(), sampleBatch('logs', 1, [4]), () => execs.held);
     expect(await deliver(makeSink(), sampleBatch('logs', 1, [2, 4]))).toEqual(deliveredAnswer);
-    expect(execs).toBeGreaterThan(4);
+    expect(execs.seen).toBeGreaterThan(4);
     expect(idsOf()).toEqual(range(1, 6));
   });
 
-  it('that somebody else asked for is an answer soon', async () => {
+  it('that nobody ends is over after the time-out', async () => {
     server.fault = ([name]) => (name === 'EXEC' ? 'hang' : undefined);
-    const stop = new AbortController();
-    const answer = makeSink().deliver(batches[0] as SinkBatch, { signal: stop.signal });
-    stop.abort();
-    expect(await answer).toMatchObject({ kind: 'retryable' });
+    const sink = makeSink({ timeoutMs: 100 });
+    expect(await deliver(sink, batches[0] as SinkBatch)).toMatchObject({ kind: 'retryable', reason: /in time/ });
   });
 
   it.each([
@@ -258,6 +272,13 @@ describe('an event that is too large for the server', () => {
     const large = sampleBatch('logs', 1, [1], 'x'.repeat(3 * 1024 * 1024));
     expect(await deliver(sink, large)).toMatchObject({ kind: 'too_large' });
     expect(await deliver(sink, sampleBatch('logs', 1, [1], 'x'.repeat(1.5 * 1024 * 1024)))).toEqual(deliveredAnswer);
+  });
+
+  it('has company that makes it so: a batch whose entries would fill the memory is halved', async () => {
+    const sink = makeSink({ options: { payload: 'protobuf' } });
+    const text = 'x'.repeat(1024 * 1024);
+    expect(await deliver(sink, sampleBatch('logs', 1, [40, 40], text))).toMatchObject({ kind: 'too_large' });
+    expect(idsOf()).toEqual([]);
   });
 
   it('is known by what the server says before it hangs up', async () => {
