@@ -20,7 +20,9 @@ export function numberedRequest(client: string, first: number, count: number, pa
 /** The events of a request in their order. Throws where there is something else. */
 export function numberedEvents(request: Uint8Array): NumberedEvent[] {
   const events: NumberedEvent[] = [];
-  for (const { event } of eachEvent('logs', request)) {
+  const decoded = eachEvent('logs', request);
+  if (decoded === undefined) throw new Error('a request that is no OTLP');
+  for (const { event } of decoded) {
     const body = (event as { readonly body?: { readonly stringValue?: string } }).body?.stringValue ?? '';
     const parts = /^(\S+) (\d+) /.exec(body);
     if (parts === null) throw new Error(`an event that nobody sent: ${JSON.stringify(event)}`);

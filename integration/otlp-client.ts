@@ -19,7 +19,7 @@ export class OtlpClient {
   readonly #stop = new AbortController();
   readonly accepted: { readonly first: number; readonly count: number }[] = [];
   acceptedEvents = 0;
-  readonly answers = new Map<number | 'none', number>();
+  readonly answers: Map<number | 'none', number> = new Map();
   #next = 1;
 
   constructor(options: OtlpClientOptions) {

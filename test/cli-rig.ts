@@ -10,7 +10,7 @@ import { realWorld } from '../src/testing/index.ts';
 export class CliRig {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'spillway-cli-'));
   readonly env: Record<string, string | undefined> = {};
-  readonly alive = new Set<number>();
+  readonly alive: Set<number> = new Set();
   out = '';
   err = '';
   #listeners = new Set<(signal: string) => void>();
