@@ -175,6 +175,31 @@ describe('a disk at its limits', () => {
     expect((await rig.run(waiting))?.records.map(({ payload }) => textOf(payload))).toEqual(['g']);
   });
 
+  it('passes what is damaged also while it drains', async () => {
+    const rig = new BufferRig();
+    const first = await openChain(rig);
+    const small = Array.from({ length: 3 + 80 }, (_, at) => `${at}`); // More than is read ahead at once.
+    await append(rig, first.chain, ...small, 'f'.padEnd(8_192, 'f'));
+    await rig.run(first.chain.close());
+    const path = '/data/buffer/0000000000000001.seg';
+    rig.disk.flipBits(path, rig.disk.bytesOf(path).length - 1_000);
+    const { chain } = await openChain(rig);
+    const cursor = chain.cursor('default');
+    const delivery = await rig.run(cursor.read());
+    const closing = chain.close({ drain: true });
+    let left = 80 - (delivery?.records.length ?? 0);
+    expect(left).toBeGreaterThan(0);
+    delivery?.ack();
+    while (left > 0) {
+      const next = await rig.run(cursor.read());
+      left -= next?.records.length ?? left;
+      next?.ack();
+    }
+    expect(await rig.run(cursor.read())).toBeUndefined(); // Nothing is left behind the damage.
+    await rig.run(closing);
+    expect(chain.stats().backlog.events).toBe(0);
+  });
+
   it('does not wait, when it is closed, for what the chain has only read ahead', async () => {
     const rig = new BufferRig();
     const { chain } = await openChain(rig);

@@ -257,8 +257,7 @@ export class OverflowBuffer implements PipelineBuffer {
     for (const cursor of this.#cursors.all) {
       const run = this.#runs.at(cursor.nextId);
       if (run.stage !== stage) continue;
-      const { nextId } = (this.#stages[stage] as OverflowStage).cursor(cursor.name);
-      const passedId = Math.min(chainIdOf(run, nextId), run.to ?? Number.POSITIVE_INFINITY);
+      const passedId = this.#cursors.feeds.get(cursor.name)?.passedId(run) ?? 0;
       if (passedId > cursor.nextId) cursor.giveUp(passedId, 0);
     }
     this.#cursors.wake();

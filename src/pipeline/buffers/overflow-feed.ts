@@ -109,6 +109,12 @@ export class OverflowFeed implements CursorFeed {
     }
   }
 
+  /** The chain's id up to which the stage's cursor has passed this run. */
+  passedId(run: Run): number {
+    const { nextId } = this.#cursors[run.stage] as CursorContract;
+    return Math.min(chainIdOf(run, nextId), run.to ?? Number.POSITIVE_INFINITY);
+  }
+
   skip(events: number, bytes: number, settlement: Settlement): void {
     this.#finalizer.settle(this.#finalizer.add(events, bytes), settlement);
     this.#unreadId += events;
@@ -147,18 +153,17 @@ export class OverflowFeed implements CursorFeed {
   /** Nothing is there to be handed out: the stage of the next id is read. */
   #lookOn(): 'caught_up' | 'gap' {
     const run = this.#runs.at(this.#unreadId);
-    const cursor = this.#cursors[run.stage] as CursorContract;
-    // What the stage's cursor has passed without us was lost there.
-    const passedId = Math.min(chainIdOf(run, cursor.nextId), run.to ?? Number.POSITIVE_INFINITY);
+    const passedId = this.passedId(run); // What the stage's cursor has passed without us was lost there.
     if (passedId > this.#unreadId) {
       this.#context.passGap(this.#unreadId, passedId);
       return 'gap';
     }
-    if (!this.#reading.has(run.stage)) void this.#read(run.stage, cursor);
+    if (!this.#reading.has(run.stage)) void this.#read(run.stage);
     return 'caught_up';
   }
 
-  async #read(stage: number, cursor: CursorContract): Promise<void> {
+  async #read(stage: number): Promise<void> {
+    const cursor = this.#cursors[stage] as CursorContract;
     this.#reading.add(stage);
     const { signal } = this.#stop;
     try {
