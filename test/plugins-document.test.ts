@@ -23,11 +23,11 @@ it('runs, and leaves what the page says', { timeout: 60_000 }, () => {
   const program = join(root, 'src/cli/main.ts');
   const spillway = (...args: readonly string[]): string =>
     execFileSync(process.execPath, ['--conditions=spillway-source', program, ...args], {
-      cwd: folder,
+      cwd: root,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-  expect(spillway('validate', 'pipeline.yaml')).toContain('1 source, 1 buffer, 1 sink');
-  spillway('run', 'pipeline.yaml');
+  expect(spillway('validate', join(folder, 'pipeline.yaml'))).toContain('1 source, 1 buffer, 1 sink');
+  spillway('run', join(folder, 'pipeline.yaml'));
   expect(readFileSync(join(folder, 'ids.txt'), 'utf8')).toBe(block('text'));
 });

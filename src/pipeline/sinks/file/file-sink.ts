@@ -35,7 +35,10 @@ const schema = z
         const message = problemOfTemplate(template);
         if (message !== undefined) context.addIssue({ code: 'custom', message });
       })
-      .describe('Where to write; %Y %m %d %H %M %S are the time of writing in UTC, {signal} is the signal.'),
+      .meta({
+        format: 'path', // As hostPath(), whose mark a further check would take off: the config makes it absolute.
+        description: 'Where to write; %Y %m %d %H %M %S are the time of writing in UTC, {signal} is the signal.',
+      }),
     encoding: z
       .strictObject({ codec: z.enum(['otlp_json', 'text']).default('otlp_json').describe('What a line is.') })
       .default({ codec: 'otlp_json' })
