@@ -228,16 +228,21 @@ describe('what the pipeline answers', () => {
   });
 });
 
-it('reads a file that grows all the time, and the others as well', async () => {
-  const rig = new TailRig({ max_read_bytes: 1_048_576 });
-  for (let number = 0; number < 5; number++) rig.append(`${'x'.repeat(99)}\n`.repeat(30_000), `app.log.${number}`);
+it('reads files that grow all the time, and the others as well', async () => {
+  const rig = new TailRig({ max_read_bytes: 524_288, fingerprint: { strategy: 'device_and_inode' } });
+  const grow = (lines: number): void => {
+    for (const name of ['app.log.0', 'app.log.1']) rig.append(`${'x'.repeat(999)}\n`.repeat(lines), name);
+  };
+  grow(1_100);
   rig.append('the only line\n', 'app.log.z');
+  let batches = 0;
   rig.answer = () => {
-    for (let number = 0; number < 5; number++) rig.append(`${'x'.repeat(99)}\n`.repeat(3_000), `app.log.${number}`);
+    batches += 1;
+    grow(550);
     return { kind: 'accepted' };
   };
-  await rig.start({ include: [`${logs}/app.log*`], fingerprint: { strategy: 'device_and_inode' } });
-  for (let step = 0; step < 20 && !rig.texts.includes('the only line'); step++) await rig.advance(5);
+  await rig.start();
+  await rig.sim.run(() => batches === 5 || rig.texts.includes('the only line'));
   rig.kill();
   expect(rig.texts).toContain('the only line');
 });
@@ -297,4 +302,27 @@ it('reads the file that was changed least recently to its end first, if told so'
   await rig.advance(3_000);
   expect(rig.taken).toHaveLength(400);
   expect(rig.texts.slice(0, 200).every((text) => text.startsWith('old'))).toBe(true);
+});
+
+it('offers nothing behind what was refused as it was told to stop', async () => {
+  const rig = new TailRig();
+  let refuse: (() => void) | undefined;
+  rig.answer = () => {
+    if (refuse !== undefined) return { kind: 'accepted' };
+    return new Promise((resolve) => {
+      refuse = () => resolve({ kind: 'unavailable', reason: 'it is stopping', retryAfterMs: 10 });
+    });
+  };
+  rig.append('one\n');
+  await rig.start();
+  await rig.sim.run(() => refuse !== undefined);
+  rig.append('two\n');
+  await rig.advance(300); // Read, and waiting for its turn.
+  await rig.sim.run(() => rig.sim.pending().some((call) => call.startsWith('inspect')));
+  const stopped = rig.stop(); // In the middle of a look: behind it stands what is to be sent next.
+  refuse?.();
+  await stopped;
+  await rig.start();
+  await rig.advance(1_500);
+  expect(rig.texts).toEqual(['one', 'two']);
 });

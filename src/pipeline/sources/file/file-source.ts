@@ -35,6 +35,8 @@ class FileSource implements Source {
   readonly #shelf = new LogShelf();
   #batch = new LineBatch();
   #sending: Promise<void> | undefined;
+  /** A batch was not taken: nothing behind it may be sent, or the place of its log would move past it. */
+  #isGivenUp = false;
   #failure: { readonly cause: unknown } | undefined;
   #nextForgetMs: number | undefined;
   #wake: () => void = () => undefined;
@@ -88,6 +90,7 @@ class FileSource implements Source {
       await tail.look();
       await this.#checkpoints.save(this.#shelf);
       const hasRead = !this.#batch.isFull && (await tail.read(this.#batch));
+      if (this.#isGivenUp) return;
       if (this.#sending === undefined && !this.#batch.isEmpty && (this.#batch.isFull || !hasRead)) this.#send();
       if (hasRead && !this.#batch.isFull) continue;
       const untilScanMs = Math.max(0, nextScanMs - world.clock.monotonic());
@@ -99,7 +102,10 @@ class FileSource implements Source {
     const batch = this.#batch;
     this.#batch = new LineBatch();
     const send = async (): Promise<void> => {
-      if ((await this.#emission.emit(batch.lines)) === 'stopped') return;
+      if ((await this.#emission.emit(batch.lines)) === 'stopped') {
+        this.#isGivenUp = true;
+        return;
+      }
       batch.settle();
       this.#checkpoints.noteChange();
     };
