@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { type ZodType, z } from 'zod';
-import { byteSize, seconds } from '../../contract/values.ts';
+import { byteSize, hostPath, seconds } from '../../contract/values.ts';
 import { type CutRules, cutBytesMin } from '../lines/line-cutter.ts';
 import { cutRulesOf, type LineOptions, lineOptions } from '../lines/line-options.ts';
 
@@ -10,7 +10,7 @@ const ignoredHeaderBytesMax = 1024 * 1024;
 /** It is held in memory. */
 const readBytesMaxMax = 64 * 1024 * 1024;
 
-const patterns = z.array(z.string().min(1));
+const patterns = z.array(hostPath());
 
 const fingerprintSchema = z
   .strictObject({
