@@ -1,8 +1,10 @@
 // `spillway run CONFIG`: a pipeline until it is stopped, or until its input has ended and everything is delivered.
 
 import { resolve } from 'node:path';
+import { abortable } from '../base/abort.ts';
 import { loadSettings } from '../pipeline/config/load-settings.ts';
 import type { Log } from '../pipeline/contract/log.ts';
+import { within } from '../pipeline/runtime/pause.ts';
 import { Pipeline } from '../pipeline/runtime/pipeline.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { Invocation } from './invocation.ts';
@@ -30,45 +32,59 @@ export async function run(config: string, options: RunOptions, invocation: Invoc
   const settings = options.drainsOnly ? { ...loaded, sources: [] } : loaded;
   for (const { message, path } of warnings) log.warn(message, path === '' ? {} : { at: path });
   const requests = new StopRequests(invocation, log);
+  const { stopping, hurry } = requests;
+  const start = Pipeline.start(settings, { world, log, stopping, hurry });
   try {
-    const pipeline = await Pipeline.start(settings, { world, log });
-    requests.give(pipeline);
+    const pipeline = await abortable(start, hurry);
     await pipeline.ended;
-    return requests.hurriedBy === undefined ? exitCodes.done : (codeOfSignal[requests.hurriedBy] ?? exitCodes.done);
+    return requests.exitCode;
+  } catch (cause) {
+    if (!stopping.aborted || (cause !== stopping.reason && cause !== hurry.reason)) throw cause;
+    // Asked twice before there was a pipeline: what it has opened by then is as safe as after a crash.
+    await within(world.clock, lastMs, Promise.allSettled([start]));
+    return requests.exitCode;
   } finally {
     requests.end();
   }
 }
 
-/** The first request ends the pipeline gracefully, the second at once. One that comes before it runs is kept. */
+/** How long a start that is to end at once is waited for. */
+const lastMs = 1_000;
+
+/** The first request ends the pipeline gracefully, the second at once; also one that is still being started. */
 class StopRequests {
-  /** The signal that ended a graceful stop. */
-  hurriedBy: string | undefined;
   readonly end: () => void;
+  readonly #stopping = new AbortController();
+  readonly #hurry = new AbortController();
   readonly #log: Log;
-  #count = 0;
-  #pipeline: Pipeline | undefined;
+  /** The signal that ended a graceful stop. */
+  #hurriedBy: string | undefined;
 
   constructor({ onStopRequest }: Invocation, log: Log) {
     this.#log = log;
     this.end = onStopRequest((signal) => this.#take(signal));
   }
 
-  give(pipeline: Pipeline): void {
-    this.#pipeline = pipeline;
-    if (this.#count > 0) void pipeline.stop();
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  get hurry(): AbortSignal {
+    return this.#hurry.signal;
+  }
+
+  get exitCode(): number {
+    return this.#hurriedBy === undefined ? exitCodes.done : (codeOfSignal[this.#hurriedBy] ?? exitCodes.done);
   }
 
   #take(signal: string): void {
-    this.#count += 1;
-    this.#log.info(this.#count === 1 ? 'asked to end; ask again to end at once' : 'asked again: ending at once', {
-      signal,
-    });
-    if (this.#count === 1) {
-      void this.#pipeline?.stop();
-    } else {
-      this.hurriedBy ??= signal;
-      void this.#pipeline?.abort();
+    if (!this.#stopping.signal.aborted) {
+      this.#log.info('asked to end; ask again to end at once', { signal });
+      this.#stopping.abort();
+    } else if (!this.#hurry.signal.aborted) {
+      this.#log.info('asked again: ending at once', { signal });
+      this.#hurriedBy = signal;
+      this.#hurry.abort();
     }
   }
 }

@@ -8,31 +8,43 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { StorageError } from '../../base/errors.ts';
 import type { PipelineStatus } from '../contract/status.ts';
+
+/** Who asks for health asks quickly. A client that is slow, to ask or to read, gives its place back after this. */
+const usualPatienceMs = 5_000;
 
 export class HealthListener {
   readonly #server: Server;
   readonly #status: () => PipelineStatus;
 
-  constructor(status: () => PipelineStatus) {
+  constructor(status: () => PipelineStatus, { patienceMs = usualPatienceMs }: { readonly patienceMs?: number } = {}) {
     this.#status = status;
-    this.#server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) =>
-      this.#answer(request, response),
-    );
+    const limits = {
+      requestTimeout: patienceMs,
+      headersTimeout: patienceMs,
+      keepAliveTimeout: patienceMs,
+      connectionsCheckingInterval: 1_000,
+    };
+    this.#server = createServer(limits, (request, response) => this.#answer(request, response));
     this.#server.maxConnections = 64;
+    this.#server.timeout = patienceMs; // Without a byte in either direction.
   }
 
-  /** Resolves with the address once it listens; rejects if it cannot. */
+  /** Resolves with the address once it listens. Rejects with a StorageError if the system does not let it. */
   async listen({ host, port }: { readonly host: string; readonly port: number }): Promise<string> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
+      const refused = (cause: Error): void => reject(listenError(authorityOf(host, port), cause));
+      this.#server.once('error', refused);
       this.#server.listen(port, host, () => {
-        this.#server.off('error', reject);
+        this.#server.off('error', refused);
+        // Too many open files, for example: the connection is lost, the listener is not.
+        this.#server.on('error', () => undefined);
         resolve();
       });
     });
     const { address, port: bound } = this.#server.address() as AddressInfo;
-    return `http://${address.includes(':') ? `[${address}]` : address}:${bound}`;
+    return `http://${authorityOf(address, bound)}`;
   }
 
   async close(): Promise<void> {
@@ -49,7 +61,7 @@ export class HealthListener {
       return;
     }
     const status = this.#status();
-    switch (url) {
+    switch (url?.split('?')[0]) {
       case '/healthz':
         send(response, 200, { state: status.state });
         return;
@@ -76,13 +88,29 @@ export function reasonsNotReady({ state, sources, buffers, sinks }: PipelineStat
       .filter((source) => source.state === 'starting' || source.state === 'waiting')
       .map((source) => `source ${source.id} is not running${because(source.reason)}`),
     ...buffers
-      .filter((buffer) => buffer.state !== 'open' && buffer.state !== 'starting')
+      .filter((buffer) => buffer.state !== 'open')
       .map((buffer) => `buffer ${buffer.id} is ${buffer.state}${because(buffer.reason)}`),
     // A sink that retries is doing its work; one that is blocked needs somebody.
     ...sinks
-      .filter((sink) => sink.state === 'blocked' || sink.state === 'waiting')
+      .filter((sink) => sink.state !== 'running' && sink.state !== 'retrying')
       .map((sink) => `sink ${sink.id} is ${sink.state}${because(sink.reason)}`),
   ];
+}
+
+function authorityOf(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function listenError(authority: string, cause: Error): StorageError {
+  return new StorageError({
+    kind: 'denied',
+    operation: 'listen',
+    path: authority,
+    message:
+      `Cannot answer health on ${authority} (${cause.message}). Nothing was taken from any source. End what uses the ` +
+      'address, or give `health.address` another',
+    cause,
+  });
 }
 
 function send(response: ServerResponse, code: number, body: unknown): void {

@@ -9,7 +9,7 @@
 import { abortable } from '../../base/abort.ts';
 import { InvariantViolation } from '../../base/assert.ts';
 import { PluginError } from '../../base/errors.ts';
-import type { Timer } from '../../platform/clock.ts';
+import type { Clock, Timer } from '../../platform/clock.ts';
 import type { Log } from '../contract/log.ts';
 import type { PipelineSettings } from '../contract/settings.ts';
 import type { BufferStatus, PipelineStatus } from '../contract/status.ts';
@@ -23,7 +23,7 @@ import { SinkRunner } from './sink-runner.ts';
 import { SourceRunner } from './source-runner.ts';
 import { StatusFile } from './status-file.ts';
 
-/** How long a batch that waits for room may go on waiting once the pipeline stops. */
+/** How long a batch that waits for room, or a buffer that is being opened, may go on once the pipeline stops. */
 const roomPatienceMs = 1_000;
 
 export type PipelineEnd = 'stopped' | 'drained';
@@ -106,8 +106,7 @@ export class Pipeline {
   static async start(settings: PipelineSettings, start: PipelineStart): Promise<Pipeline> {
     const { world, log, stopping, hurry } = start;
     const opening = openBuffers(settings, { world, log, stopping });
-    // A directory that somebody holds is waited for; whoever stops us does not wait with us.
-    const buffers = await (stopping === undefined ? opening : abortable(opening, stopping));
+    const buffers = await unlessStopped(opening, world.clock, stopping);
     let pipeline: Pipeline;
     try {
       pipeline = new Pipeline({ settings, world, log, buffers });
@@ -298,6 +297,21 @@ export class Pipeline {
         backlog: own,
       })),
     };
+  }
+}
+
+/** A directory that somebody holds is waited for; whoever stops us does not wait with us, but for what can be closed. */
+async function unlessStopped<Value>(
+  opening: Promise<Value>,
+  clock: Clock,
+  stopping: AbortSignal | undefined,
+): Promise<Value> {
+  if (stopping === undefined) return await opening;
+  try {
+    return await abortable(opening, stopping);
+  } catch (cause) {
+    await within(clock, roomPatienceMs, Promise.allSettled([opening]));
+    throw cause;
   }
 }
 

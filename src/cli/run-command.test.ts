@@ -1,0 +1,99 @@
+// `spillway run` and those who want it to end, beside a receiver that takes connections and never answers.
+
+import { writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CliRig } from '../../test/cli-rig.ts';
+
+let cli: CliRig;
+let receiver: Server;
+let sockets: Socket[];
+let all: Socket[];
+
+beforeEach(async () => {
+  cli = new CliRig();
+  sockets = [];
+  all = [];
+  receiver = createServer((socket) => {
+    sockets.push(socket);
+    all.push(socket);
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+});
+
+afterEach(async () => {
+  for (const socket of all) socket.destroy();
+  await new Promise((resolve) => receiver.close(resolve));
+  cli.remove();
+});
+
+/** Resolves when somebody has connected. */
+async function asked(): Promise<void> {
+  if (sockets.length === 0) await new Promise((resolve) => receiver.once('connection', resolve));
+  sockets.splice(0);
+}
+
+function port(): number {
+  return (receiver.address() as { port: number }).port;
+}
+
+function config(keys: { readonly top?: string; readonly count?: number } = {}): string {
+  const { top = '', count } = keys;
+  const text = `
+data_dir: data
+${top}
+sources:
+  made: { type: generate, rate: 1000${count === undefined ? '' : `, count: ${count}`} }
+sinks:
+  out:
+    type: otlp
+    inputs: [made]
+    endpoint: http://127.0.0.1:${port()}
+`;
+  writeFileSync(cli.path('pipeline.yaml'), text);
+  return 'pipeline.yaml';
+}
+
+describe('run', () => {
+  it('ends with 0 when asked once, and with the signal’s code when asked twice', async () => {
+    const once = cli.run('run', config({ top: 'shutdown_timeout_secs: 0.1' }));
+    await cli.logged(/the pipeline runs/);
+    cli.signal('SIGTERM');
+    expect(await once).toBe(0);
+    const twice = cli.run('run', config());
+    await cli.logged(/the pipeline runs/);
+    cli.signal('SIGINT');
+    cli.signal('SIGTERM');
+    cli.signal('SIGTERM');
+    expect(await twice).toBe(143);
+    expect(cli.err.match(/asked/g)?.length).toBe(2); // Who asks a third time is told nothing new.
+  });
+
+  it('can be ended while it starts, once and twice', async () => {
+    const top = 'healthchecks: { require_healthy: true }';
+    for (const [signals, code] of [
+      [['SIGTERM'], 0],
+      [['SIGTERM', 'SIGINT'], 130],
+    ] as const) {
+      const ended = cli.run('run', config({ top }));
+      await asked();
+      for (const signal of signals) cli.signal(signal);
+      expect(await ended).toBe(code);
+      expect(cli.err).not.toContain('error:');
+    }
+  });
+
+  it('ends a drain when asked', async () => {
+    const drain = cli.run('run', config({ count: 10, top: 'shutdown_timeout_secs: 0.1' }));
+    await cli.logged(/delivering what is left/);
+    cli.signal('SIGTERM');
+    expect(await drain).toBe(0);
+  });
+
+  it('says whose fault it is when the health address cannot be had', async () => {
+    expect(await cli.run('run', config({ top: `health: { address: "127.0.0.1:${port()}" }` }))).toBe(3);
+    expect(cli.err).toContain(`Cannot answer health on 127.0.0.1:${port()}`);
+    expect(cli.err).toContain('EADDRINUSE');
+  });
+});
