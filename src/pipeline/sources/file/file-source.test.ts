@@ -89,6 +89,17 @@ describe('a tailed file', () => {
     expect(rig.texts).toContain('while away');
   });
 
+  it('takes files for later ones that appear after a run which found none', async () => {
+    const rig = new TailRig({ read_from: 'end' });
+    await rig.start();
+    await rig.advance(2_000);
+    await rig.stop();
+    rig.append('while away\n');
+    await rig.start();
+    await rig.advance(2_000);
+    expect(rig.texts).toEqual(['while away']);
+  });
+
   it('skips what is in files that are too old, not what is added to them', async () => {
     const rig = new TailRig({ ignore_older_secs: 60 });
     rig.append('old\n');

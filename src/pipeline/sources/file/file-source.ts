@@ -55,7 +55,8 @@ class FileSource implements Source {
     if (!this.#options.ignoreCheckpoints) {
       for (const state of states ?? []) this.#shelf.add(new TailedLog(state, { isRecorded: true }));
     }
-    if (states === undefined) this.#checkpoints.noteChange(); // The next run is not the first, even if this finds nothing.
+    // Even if this run finds no file, the next one is not the first.
+    if (states === undefined) this.#checkpoints.noteChange();
     const tail = new FileTail({
       options: this.#options,
       context: this.#context,
