@@ -18,7 +18,14 @@ export type PipelineCase = {
   /** Undefined: each connection sends its next request when the one before is answered. */
   readonly requestsPerSecond?: number;
   /** Undefined: no pipeline, the sender sends to the receiver. That is what the harness can do. */
-  readonly pipeline: { readonly durability: Durability; readonly compression: 'gzip' | 'none' } | undefined;
+  readonly pipeline: PipelineUnderLoad | undefined;
+};
+
+export type PipelineUnderLoad = {
+  readonly durability: Durability;
+  readonly compression: 'gzip' | 'none';
+  /** Bodies at the receiver at once. Default: 1, strict order. */
+  readonly concurrency?: number;
 };
 
 export type PipelineOutcome = {
@@ -100,7 +107,7 @@ async function measure(bench: Bench, each: PipelineCase, parties: Parties): Prom
   return { taken: perSecond(sent.lastMs), delivered: perSecond(received.lastMs), sent, received, use };
 }
 
-function configOf({ durability, compression }: NonNullable<PipelineCase['pipeline']>, receiverUrl: string): string {
+function configOf({ durability, compression, concurrency = 1 }: PipelineUnderLoad, receiverUrl: string): string {
   return `
 data_dir: data
 sources:
@@ -111,6 +118,7 @@ sinks:
     inputs: [in]
     endpoint: ${receiverUrl}
     compression: ${compression}
+    request: { concurrency: ${concurrency} }
     buffer: { type: disk, max_size: 8GiB, durability: ${durability} }
 `;
 }

@@ -6,6 +6,7 @@ import { calibrationCells, calibrationHeader, figure, type Section } from './rep
 
 const sync = { durability: 'sync', compression: 'gzip' } as const;
 const interval = { durability: 'interval', compression: 'gzip' } as const;
+const abreast = { durability: 'sync', compression: 'gzip', concurrency: 4 } as const;
 const plain = { durability: 'sync', compression: 'none' } as const;
 
 function logs(
@@ -28,8 +29,8 @@ const all: readonly PipelineCase[] = [
     [100, 64],
     [1_000, 1],
     [1_000, 16],
-    [1_000, 64],
   ]),
+  ...logs(abreast, [[1_000, 16]]),
   ...logs(interval, [
     [1, 64],
     [100, 1],
@@ -61,10 +62,11 @@ export async function measureThroughput(bench: Bench): Promise<Section> {
     notes: [
       'OTLP/HTTP protobuf into the source `otlp`, a disk buffer, and out of the sink `otlp` to a receiver that ' +
         'answers at once. Each connection sends its next request when the one before is answered. "Taken" counts up ' +
-        'to the last answer to a client, "delivered" up to the last arrival at the receiver, both in events a second: ' +
-        'log records of 250 bytes or so, spans of 170. "Cores" and "µs/event" are processor time, user and ' +
-        'system, of all threads of the pipeline from the first request until all was delivered; "rss" is its ' +
-        'peak, Node itself included. "Requests a body" tells how many requests the sink joined into one.',
+        'to the last answer to a client, "delivered" up to the last arrival at the receiver, both in events a ' +
+        'second: log records of 250 bytes or so, spans of 170. "Cores" and "µs/event" are processor time, user ' +
+        'and system, of all threads of the pipeline from the first request until all was delivered; "rss" is its ' +
+        'peak, Node itself included. "Requests a body" tells how many requests the sink joined into one; it sends ' +
+        'one body after the other unless a concurrency is named.',
       'Sender, pipeline and receiver are processes on one machine and share its processors: "no pipeline", where the ' +
         'sender sends to the receiver, is what this arrangement can show at most. Every event that was answered 200 ' +
         'was counted at the receiver, none missing and none twice.',
@@ -93,6 +95,9 @@ export async function measureThroughput(bench: Bench): Promise<Section> {
 
 function nameOf({ shape: { signal, events }, connections, pipeline }: PipelineCase): string {
   const what = signal === 'traces' ? 'spans' : events === 1 ? 'log' : 'logs';
-  const how = pipeline === undefined ? 'no pipeline' : `${pipeline.durability}, ${pipeline.compression}`;
-  return `${events} ${what}, ${connections} ${connections === 1 ? 'connection' : 'connections'}, ${how}`;
+  const from = `${connections} ${connections === 1 ? 'connection' : 'connections'}`;
+  if (pipeline === undefined) return `${events} ${what}, ${from}, no pipeline`;
+  const { durability, compression, concurrency = 1 } = pipeline;
+  const abreast = concurrency === 1 ? '' : `, concurrency ${concurrency}`;
+  return `${events} ${what}, ${from}, ${durability}, ${compression}${abreast}`;
 }
