@@ -201,7 +201,7 @@ describe('a fault', () => {
   });
 
   it('of the network that delivers an EXEC late meets a watched companion', async () => {
-    // It arrives only after the next one has looked: the EXEC of its inspection is the third, that of its batch the fourth.
+    // It arrives only after the next one has looked: the third EXEC is that of its inspection, the fourth its batch's.
     const execs = holdExec(2, 4);
     await giveUp(makeSink(), sampleBatch('logs', 1, [4]), () => execs.held);
     expect(await deliver(makeSink(), sampleBatch('logs', 1, [2, 4]))).toEqual(deliveredAnswer);
