@@ -44,7 +44,7 @@ const full: Work = {
   loadMs: 500,
   memoryBacklogBytes: 3 * GiB,
   pipelineWarmUpMs: 500,
-  pipelineMs: 1_250,
+  pipelineMs: 1_000,
 };
 
 const smoke: Work = {
