@@ -54,8 +54,12 @@ export class RedisConnection {
   static async open(server: Server, clock: Clock, patience: Patience): Promise<RedisConnection> {
     const client = createUnconnected(server, Math.max(1, Math.ceil(patience.deadlineMs - clock.monotonic())));
     const connection = new RedisConnection(client, clock);
-    // Whatever happens to a connection is told to those who wait for an answer; without a listener it would be thrown.
-    client.on('error', () => connection.close());
+    // The client tells those who wait for an answer, right after this; without a listener it would throw. Closing gives
+    // back what it holds beside the socket, and must come after they were told.
+    client.on('error', () => {
+      connection.#isOpen = false;
+      clock.defer(() => connection.close());
+    });
     const connected = client.connect();
     // A socket that is connected only after it was given up must not stay behind.
     const settled = connected.finally(() => connection.#isOpen || client.destroy());

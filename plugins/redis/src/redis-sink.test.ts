@@ -246,6 +246,22 @@ describe('a fault', () => {
     expect(idsOf()).toEqual(range(3, 3));
   });
 
+  it('of the connection is told with its cause', async () => {
+    const sink = makeSink();
+    await deliver(sink, batches[0] as SinkBatch);
+    server.failOnce('EXEC', 'drop');
+    const reason = expect.stringMatching(/^connection lost while waiting for MULTI: (?:Socket closed|read ECONNRESET)/);
+    expect(await deliver(sink, batches[1] as SinkBatch)).toEqual({ kind: 'retryable', reason });
+    // One that breaks while nobody waits is noticed by nobody: the next batch takes another.
+    expect(await deliver(sink, batches[1] as SinkBatch)).toEqual(deliveredAnswer);
+    server.breakConnections();
+    await expect.poll(() => server.openConnections).toBe(0);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect((await deliver(sink, batches[2] as SinkBatch)).kind).toMatch(/delivered|retryable/);
+    expect(await deliver(sink, batches[2] as SinkBatch)).toEqual(deliveredAnswer);
+    expect(idsOf()).toEqual(range(1, 6));
+  });
+
   it('of an address where nobody listens is retryable', async () => {
     const sink = makeSink({ options: { url: 'redis://127.0.0.1:1' } });
     expect(await deliver(sink, batches[0] as SinkBatch)).toMatchObject({ kind: 'retryable' });

@@ -71,6 +71,10 @@ export class RedisDouble {
     return `redis://127.0.0.1:${address.port}`;
   }
 
+  get openConnections(): number {
+    return this.#sockets.size;
+  }
+
   entries(stream: string): readonly StoredEntry[] {
     return this.#streams.get(stream)?.entries ?? [];
   }
