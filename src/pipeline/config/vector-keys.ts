@@ -61,6 +61,44 @@ export const refusedKeys: readonly RefusedKey[] = [
   { block: 'source', key: 'acknowledgements', reason: 'sources always wait for their buffers', instead: 'remove it' },
   { block: 'source', key: 'proxy', reason: 'sources do not go through proxies', instead: 'remove it' },
   {
+    block: 'source',
+    key: 'remove_after_secs',
+    reason: 'files are read and never removed',
+    instead: 'let logrotate remove them',
+  },
+  {
+    block: 'source',
+    key: 'encoding',
+    reason: 'lines are UTF-8, and go out as bytes where they are not',
+    instead: 'convert the file before',
+  },
+  {
+    block: 'source',
+    key: 'data_dir',
+    reason: 'what a source remembers is below the data_dir of the config',
+    instead: 'remove it',
+  },
+  {
+    block: 'source',
+    key: 'idle_timeout_secs',
+    reason: 'idle files are closed when many are open',
+    instead: 'remove it',
+  },
+  {
+    block: 'source',
+    key: 'ignore_not_found',
+    reason: 'a file that vanishes is no error',
+    instead: 'remove it',
+  },
+  ...['file_key', 'host_key', 'offset_key'].map(
+    (key): RefusedKey => ({
+      block: 'source',
+      key,
+      reason: 'attributes have the names of the semantic conventions',
+      instead: 'read log.file.path, host.name or spillway.file.offset',
+    }),
+  ),
+  {
     block: 'sink',
     key: 'request.concurrency',
     value: 'adaptive',
