@@ -4,6 +4,7 @@
 // field is refused with its place, never coerced: a value that arrives changed is worse than one that does not.
 import { UsageError } from '../base/errors.ts';
 import { parseInteger, type Words } from './integers.ts';
+import { unmarked } from './json-text.ts';
 import type { RequestOf } from './request.ts';
 import { type Field, type Message, nestingMax, requestOf } from './schema.ts';
 import type { Signal } from './signal.ts';
@@ -35,8 +36,11 @@ export function encodeRequest(signal: Signal, request: object): Uint8Array {
 /** An integer that JSON.parse may have rounded. */
 export class Rounded extends Unfit {}
 
-/** What to do with a 64-bit integer given as a number above 2^53: it is an integer, but maybe not the one meant. */
-export type LargeNumbers = 'take' | 'refuse';
+/**
+ * What to do with a 64-bit integer given as a number above 2^53: it is an integer, but maybe not the one meant. `marked`:
+ * those come as markLongIntegers has them.
+ */
+export type LargeNumbers = 'take' | 'refuse' | 'marked';
 
 /** Throws Unfit, or Rounded. */
 export function encodeMessage(message: Message, value: unknown, largeNumbers: LargeNumbers = 'take'): Uint8Array {
@@ -125,8 +129,9 @@ class Encoder {
   }
 
   /** Writes a value without tag and length. False: it is the default of its kind. */
-  #scalar(field: Field, value: unknown): boolean {
+  #scalar(field: Field, given: unknown): boolean {
     const { writer } = this;
+    const value = this.#largeNumbers === 'marked' ? unmarked(given) : given;
     switch (field.kind) {
       case 'string':
         if (typeof value !== 'string') throw this.#unfit('a string', value);
@@ -200,6 +205,7 @@ class Encoder {
 
   #double(value: unknown): number {
     if (typeof value === 'number') return value;
+    if (typeof value === 'bigint') return Number(value);
     if (typeof value === 'string') {
       if (value === 'NaN') return Number.NaN;
       if (/^-?(?:Infinity|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(value)) return Number(value);
@@ -236,7 +242,7 @@ class Encoder {
       const element = this.#elements[level] as number;
       place += `${level === 0 ? '' : '.'}${field.name}${element < 0 ? '' : `[${element}]`}`;
     }
-    return new Unfit(`${place === '' ? 'the request' : place}: expected ${expected}, found ${kindOf(value)}`);
+    return new Unfit(`${place === '' ? 'the request' : place}: expected ${expected}, found ${kindOf(unmarked(value))}`);
   }
 }
 
@@ -256,6 +262,8 @@ function kindOf(value: unknown): string {
       return `a string of ${value.length} characters`;
     case 'number':
       return Number.isInteger(value) ? 'an integer' : 'a number';
+    case 'bigint':
+      return 'an integer';
     case 'boolean':
       return String(value);
     default:

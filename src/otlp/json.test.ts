@@ -46,7 +46,30 @@ it('takes an empty request', () => {
   expect(jsonToRequest('logs', '{}')).toEqual({ ok: true, bytes: new Uint8Array(0), events: 0 });
 });
 
+it('refuses what would be parsed into more objects than memory should hold', () => {
+  const { ok } = jsonToRequest('logs', ofRecord(Array(999_990).fill('{}').join()));
+  expect(ok).toBe(true);
+  const result = jsonToRequest('logs', `{"x":[${Array(1_000_000).fill('[]').join()}]}`);
+  expect(result).toMatchObject({ ok: false, isTooLarge: true, reason: expect.stringContaining('smaller batches') });
+});
+
 describe('integers of 64 bits', () => {
+  it('are exact beside doubles that are whole numbers', () => {
+    expect(record('{"timeUnixNano":1544712660300000001,"body":{"doubleValue":10000000000000000}}')).toEqual({
+      timeUnixNano: '1544712660300000001',
+      body: { doubleValue: 1e16 },
+    });
+  });
+
+  it('are no text', () => {
+    expect(record('{"timeUnixNano":1544712660300000001,"severityText":10000000000000001}')).toMatch(
+      /severityText: expected a string, found an integer/,
+    );
+    expect(record('{"timeUnixNano":1544712660300000001,"body":10000000000000001}')).toMatch(
+      /body: expected an object, found an integer/,
+    );
+  });
+
   it.each([
     ['"1544712660300000001"', '1544712660300000001'],
     ['1544712660300000001', '1544712660300000001'],

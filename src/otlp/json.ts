@@ -3,21 +3,31 @@
 //
 // Protobuf's JSON rules with OTLP's exceptions: ids are hex, enums are integers (names are taken, too). 64-bit integers
 // come as text or as numbers; JSON.parse rounds numbers beyond 2^53, and then the text is parsed again with their
-// digits kept. Keys are looked up among our own, so what a key is called (`__proto__`) cannot matter.
+// digits kept (json-text.ts). Keys are looked up among our own, so what a key is called (`__proto__`) cannot matter.
 import { countEvents } from './count.ts';
 import { decodeRequest } from './decode.ts';
 import { encodeMessage, Rounded, Unfit } from './encode.ts';
+import { countContainers, markLongIntegers } from './json-text.ts';
 import { requestOf } from './schema.ts';
 import { type Signal, signals } from './signal.ts';
 
 export type JsonRequest =
   | { readonly ok: true; readonly bytes: Uint8Array; readonly events: number }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly isTooLarge?: true };
+
+/**
+ * Objects and arrays in a request. Telemetry has one in twenty bytes or more; a body of nothing else would be parsed
+ * for seconds in which nobody else is served, into more memory than a small container has.
+ */
+const containersMax = 1_000_000;
 
 /** `reason` is for the peer: it names the place of the fault, never what was found there. */
 export function jsonToRequest(signal: Signal, text: string | Uint8Array): JsonRequest {
   const decoded = typeof text === 'string' ? text : decodeUtf8(text);
   if (decoded === undefined) return refusal('the body is not UTF-8');
+  if (countContainers(decoded) > containersMax) {
+    return { ...refusal(`more than ${containersMax} objects and arrays; send smaller batches`), isTooLarge: true };
+  }
   try {
     const bytes = encodeText(signal, decoded);
     const events = countEvents(signal, bytes);
@@ -45,7 +55,7 @@ function encodeText(signal: Signal, text: string): Uint8Array {
     return encodeMessage(message, request, 'refuse');
   } catch (error) {
     if (!(error instanceof Rounded)) throw error;
-    return encodeMessage(message, JSON.parse(text, keepDigits));
+    return encodeMessage(message, JSON.parse(markLongIntegers(text)), 'marked');
   }
 }
 
@@ -62,17 +72,6 @@ function refuseStray(signal: Signal, request: unknown): void {
   }
 }
 
-interface Source {
-  readonly source?: string;
-}
-
-/** Gives integers that a number cannot hold as bigint. */
-function keepDigits(_key: string, value: unknown, context?: Source): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
-  const source = context?.source ?? '';
-  return /^-?\d{1,20}$/.test(source) ? BigInt(source) : value;
-}
-
 function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes); // Leaves out a byte order mark.
@@ -81,6 +80,6 @@ function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-function refusal(reason: string): JsonRequest {
+function refusal(reason: string): Extract<JsonRequest, { ok: false }> {
   return { ok: false, reason: `not taken: ${reason}` };
 }

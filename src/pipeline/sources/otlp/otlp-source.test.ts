@@ -173,6 +173,11 @@ describe.each([
   });
 });
 
+it('of more objects than memory should hold is 413, however few bytes they are', async () => {
+  const reply = await send('logs', `{"x":[${Array(1_000_000).fill('{}').join()}]}`, json);
+  expect([reply.status, decodeStatusMessage(reply.body, 'json')]).toEqual([413, expect.stringContaining('objects')]);
+});
+
 it.each<[string, Signal, Uint8Array]>([
   ['cut short', 'logs', requests.logs.bytes.slice(0, -1)],
   ['with something behind it', 'traces', Uint8Array.of(...requests.traces.bytes, 0)],

@@ -76,7 +76,7 @@ class OtlpSource implements Source, HttpHandler {
     const signal = signalOfPath.get(pathOf(head)) ?? 'logs';
     const encoding = encodingOf(head) ?? 'protobuf';
     const request = encoding === 'json' ? jsonToRequest(signal, body) : counted(signal, body);
-    if (!request.ok) return { status: 400, message: request.reason };
+    if (!request.ok) return { status: request.isTooLarge === true ? 413 : 400, message: request.reason };
     const { bytes, events } = request;
     if (events === 0) return success(signal, encoding);
     const { max_wait_secs: maxWaitMs } = this.#options;
@@ -131,7 +131,7 @@ const contentTypes: Readonly<Record<ResponseEncoding, string>> = {
 
 type Counted =
   | { readonly ok: true; readonly bytes: Uint8Array; readonly events: number }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly isTooLarge?: true };
 
 function counted(signal: Signal, bytes: Uint8Array): Counted {
   const events = checkRequest(signal, bytes);
