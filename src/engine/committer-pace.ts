@@ -4,7 +4,7 @@
 // 8 MiB, and writing waits when 32 MiB are not covered: opening stays quick, whatever the speed and the durability. A
 // ledger that cannot be published holds nothing up: that costs time at the next open, and nothing now.
 //
-// Next: committer.ts.
+// Next: committer-times.ts, what was done and how long it took.
 
 import { publishBytesMax } from './limits.ts';
 

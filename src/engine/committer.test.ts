@@ -34,35 +34,35 @@ test('S24: an append resolves after the sync that covers it, and not before', as
 
 test('S30: appends of one tick share one write and one sync', async () => {
   const side = await opened();
-  const before = { ...side.committer.counts };
+  const before = { ...side.committer.times.counts };
   const results = await side.run(Promise.all(Array.from({ length: 200 }, () => side.writer.append(record()))));
   expect(results.map((result) => result.status === 'stored' && result.recordId)).toEqual(
     Array.from({ length: 200 }, (_, place) => place + 2),
   );
-  expect(side.committer.counts).toEqual({ writes: before.writes + 1, syncs: before.syncs + 1 });
+  expect(side.committer.times.counts).toEqual({ writes: before.writes + 1, syncs: before.syncs + 1 });
 });
 
 test('S30: appends that come while a commit runs are one group behind it', async () => {
   const side = await opened();
-  const before = { ...side.committer.counts };
+  const before = { ...side.committer.times.counts };
   const first = side.writer.append(record());
   await side.world.step(); // The end of the tick: the first one is on its way, alone.
   const rest = Array.from({ length: 100 }, () => side.writer.append(record()));
   await side.run(Promise.all([first, ...rest]));
-  expect(side.committer.counts).toEqual({ writes: before.writes + 2, syncs: before.syncs + 2 });
+  expect(side.committer.times.counts).toEqual({ writes: before.writes + 2, syncs: before.syncs + 2 });
 });
 
 test('S25, F27: whatever gathers while a commit runs is the next one, over any number of ticks', async () => {
   const latencies = { data: [1, 1], sync: [50, 50], names: [1, 1] } as const;
   const side = await opened({ limits: { lingerMs: 1000 }, disk: { latencies } });
-  const before = { ...side.committer.counts };
+  const before = { ...side.committer.times.counts };
   const appends = [side.writer.append(record())];
   for (let tick = 0; tick < 20; tick++) {
     await side.world.advance(2);
     appends.push(side.writer.append(record()));
   }
   await side.run(Promise.all(appends));
-  expect(side.committer.counts).toEqual({ writes: before.writes + 2, syncs: before.syncs + 2 });
+  expect(side.committer.times.counts).toEqual({ writes: before.writes + 2, syncs: before.syncs + 2 });
 });
 
 test('while a sync runs, what is older than lingerMs is written: the next sync follows at once', async () => {
@@ -89,9 +89,9 @@ test('S26: a group of single records is one frame, and every member learns its o
 
 test('S30: appends that wait for each other get a sync each', async () => {
   const side = await opened();
-  const before = side.committer.counts.syncs;
+  const before = side.committer.times.counts.syncs;
   for (let count = 0; count < 20; count++) await side.append(10);
-  expect(side.committer.counts.syncs).toBe(before + 20);
+  expect(side.committer.times.counts.syncs).toBe(before + 20);
 });
 
 test('F27: a lone appender waits for no company: its write begins at the end of the tick', async () => {
@@ -216,13 +216,13 @@ test('with `interval` the age counts from the first unsynced byte, however many 
   const latencies = { data: [0.1, 0.1], sync: [1, 1], names: [0.1, 0.1] } as const;
   const side = await opened({ limits: { durability: 'interval', syncIntervalMs: 50 }, disk: { latencies } });
   await side.world.drain();
-  const syncs = side.committer.counts.syncs;
+  const syncs = side.committer.times.counts.syncs;
   const at = side.world.timeMs;
   while (side.world.timeMs < at + 1000) {
     await side.append(10);
     await side.world.advance(1);
   }
-  const perSecond = side.committer.counts.syncs - syncs;
+  const perSecond = side.committer.times.counts.syncs - syncs;
   expect(perSecond).toBeGreaterThanOrEqual(19);
   expect(perSecond).toBeLessThanOrEqual(20);
 });

@@ -23,6 +23,7 @@ import type { Clock, Timer } from '../platform/clock.ts';
 import type { SegmentFiles } from './committer-files.ts';
 import { Pace } from './committer-pace.ts';
 import { Stall } from './committer-stall.ts';
+import { CommitTimes } from './committer-times.ts';
 import type { EventHub, LogPosition } from './events.ts';
 import type { Limits } from './limits.ts';
 import type { LogBuffer, WriteJob } from './log-buffer.ts';
@@ -75,7 +76,7 @@ export class Committer {
   #tickArmed = false;
   #lingerTimer: Timer | undefined;
   #intervalTimer: Timer | undefined;
-  readonly #counts = { writes: 0, syncs: 0 };
+  readonly times: CommitTimes;
 
   constructor(options: {
     readonly limits: Limits;
@@ -97,6 +98,7 @@ export class Committer {
     this.#observer = options.observer;
     const { clock, events, observer } = options;
     this.#stall = new Stall({ clock, events, mayGoOn: () => !this.#ended, changed: () => observer.progressed() });
+    this.times = new CommitTimes(options);
     this.#written = options.start.written;
     this.#durable = options.start.durable;
   }
@@ -119,10 +121,6 @@ export class Committer {
   /** Frame bytes made durable since open. */
   get bytesDurable(): number {
     return this.#pace.bytesDurable;
-  }
-
-  get counts(): { readonly writes: number; readonly syncs: number } {
-    return this.#counts;
   }
 
   /** Everything below this id may be handed to consumers. */
@@ -155,6 +153,7 @@ export class Committer {
   /** HOT. A record was appended: it will be written soon, at the end of the tick if somebody waits. */
   appended(): void {
     if (this.#tickArmed || this.#lingerTimer !== undefined) return;
+    this.times.gathers();
     if (this.#watchers > 0) this.#armTick();
     else this.#armLinger();
   }
@@ -289,6 +288,7 @@ export class Committer {
     const job = this.#log.take(this.#flushEndId > this.#stability.submitted.value);
     if (job === undefined) return;
     this.#stability.submit(job.end.nextId);
+    this.times.writeBegan(job);
     this.#writing = this.#write(job);
   }
 
@@ -309,7 +309,7 @@ export class Committer {
     try {
       await this.#stall.run(() => this.#files.write(job));
       if (this.#state.kind === 'failed') return;
-      this.#counts.writes += 1;
+      this.times.wrote(job);
       this.#pace.wrote(job.bytes.length);
       this.#written = job.end;
       this.#stability.advanceWritten(job.end.nextId);
@@ -360,9 +360,9 @@ export class Committer {
     this.#intervalTimer?.cancel();
     this.#intervalTimer = undefined;
     try {
-      await this.#files.sync();
-      this.#counts.syncs += 1;
+      const tookMs = await this.times.ofSync(this.#files.sync());
       if (this.#state.kind === 'failed') return;
+      this.times.synced(this.#durable, captured, tookMs);
       this.#advanceDurable(captured, capturedBytes);
       if (this.#written !== captured) this.#armInterval();
     } catch (cause) {

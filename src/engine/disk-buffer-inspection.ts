@@ -194,7 +194,7 @@ async function inspectCursor(
 }
 
 /** When the first record at or behind `nextId` was appended, if it stands in this segment. */
-async function appendTimeFrom(
+export async function appendTimeFrom(
   fileSystem: FileSystem,
   segment: Segment,
   from: number,

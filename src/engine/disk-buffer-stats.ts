@@ -14,6 +14,8 @@ export interface CursorStats {
   readonly required: boolean;
   /** The id after the last record that is settled with everything before it. */
   readonly nextId: number;
+  /** The id of the next record that was never handed out. */
+  readonly unreadId: number;
   /** Events that this cursor has still to settle, handed out or not. */
   readonly backlog: Amount;
   /** Records handed out and not released. */
@@ -95,7 +97,7 @@ export function statsOf(core: Core, state: BufferStats['state']): BufferStats {
       written: stability.written.value,
       durable: stability.durable.value,
     },
-    work: { ...committer.counts, publishes: core.publishes },
+    work: { ...committer.times.counts, publishes: core.publishes },
     waitingAppends: core.writer.waiting,
     cursors: core.cursors.all.map((cursor) => cursorStats(core, cursor)),
   };
@@ -128,6 +130,7 @@ function cursorStats(core: Core, cursor: Cursor): CursorStats {
     name: cursor.name,
     required: core.cursors.isRequired(cursor.name),
     nextId: cursor.nextId,
+    unreadId: cursor.unreadId,
     backlog: backlogOf(core, cursor.position),
     unsettledRecords: cursor.unsettledRecords,
     unsettledBytes: cursor.unsettledBytes,

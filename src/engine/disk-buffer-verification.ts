@@ -8,7 +8,7 @@
 // frame of a segment that others follow, ids that are missing and were durable, headers, the ledger. A torn tail of the
 // last segment is none: nobody was promised it.
 //
-// Next: disk-buffer.ts, what a user sees.
+// Next: disk-buffer-age.ts.
 
 import { checksumPortable } from '../base/checksum.ts';
 import { DamageError, isStorageError, type SpillwayError } from '../base/errors.ts';

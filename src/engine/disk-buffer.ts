@@ -10,6 +10,7 @@ import { mark } from '../base/marks.ts';
 import { acquireDirectoryLock, type DirectoryLock } from '../platform/directory-lock.ts';
 import type { FileSystem } from '../platform/file-system.ts';
 import { assertSupportedPlatform, nodePlatform } from '../platform/node-platform.ts';
+import { oldestMsOf } from './disk-buffer-age.ts';
 import { Core } from './disk-buffer-core.ts';
 import { listDirectory, prepareDirectory } from './disk-buffer-directory.ts';
 import { type OpeningReport, OpeningWatch } from './disk-buffer-opening.ts';
@@ -182,6 +183,16 @@ export class DiskBuffer implements AsyncDisposable {
   stats(): BufferStats {
     const { kind } = this.#life;
     return statsOf(this.#core, kind === 'open' ? this.#core.committer.state.kind : kind);
+  }
+
+  /**
+   * When the oldest record was appended that this cursor has not acknowledged, in milliseconds since 1970-01-01 UTC, to
+   * the frame; undefined if there is none, or none can be read now. May read from the disk: ask every few seconds.
+   */
+  async oldestMs(cursor: string): Promise<number | undefined> {
+    const found = this.#core.cursors.get(cursor);
+    if (found === undefined || this.#life.kind !== 'open') return undefined;
+    return await oldestMsOf(this.#core, this.#holdings.fileSystem, found);
   }
 
   /** Checks what is counted against what is there. For tests: throws InvariantViolation where the two differ. */

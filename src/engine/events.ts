@@ -26,6 +26,13 @@ export type LossReason = 'rejected' | 'dropped_oldest' | 'dropped_newest' | 'dis
 export interface BufferEvents {
   /** The durable frontier moved here: what lies before survives a power cut. */
   durable: LogPosition;
+  /** A sync returned, and made so much durable. Bytes are payload bytes. */
+  synced: { readonly tookMs: number; readonly events: number; readonly bytes: number };
+  /**
+   * The promise of the buffer's durability holds for a group of records: `waitedMs` since the first of them came,
+   * `tookMs` since the writing of them began. With durability `memory`: they are written.
+   */
+  committed: { readonly records: number; readonly waitedMs: number; readonly tookMs: number };
   /** A ledger was published. */
   published: { readonly generation: number; readonly clean: boolean };
   /** A publish failed and will be repeated; nothing is freed until one succeeds. */

@@ -12,7 +12,7 @@
 
 import { assert } from '../base/assert.ts';
 import type { LogPosition } from './events.ts';
-import { createFrameMemory, type FrameMemory, frameBytes, frameHeaderBytes } from './frame.ts';
+import { createFrameMemory, type FrameMemory, frameBytes, frameHeaderBytes, readOwnFrame } from './frame.ts';
 import type { Limits } from './limits.ts';
 import type { SegmentHeader } from './segment-header.ts';
 
@@ -31,6 +31,8 @@ export interface Slot {
   closedEnd: number;
   /** What has been handed to the committer. */
   takenEnd: number;
+  /** Records in closed frames that were not handed to the committer. */
+  records: number;
   /** Nothing more is appended here. */
   retired: boolean;
   /** Id after the last closed frame, and the log's payload bytes there. */
@@ -88,6 +90,7 @@ export class SlotPool {
     slot.base = base;
     slot.closedEnd = 0;
     slot.takenEnd = 0;
+    slot.records = 0;
     slot.retired = false;
     this.#inFlight.push(slot);
     return slot;
@@ -114,6 +117,19 @@ export class SlotPool {
     return this.#inFlight.find(holds) ?? this.#pool.find(holds);
   }
 
+  /** When the frame was begun that holds this id, if it is closed and a slot still has it. */
+  appendTimeOf(id: number): number | undefined {
+    for (const { view, closedEnd, endId } of [...this.#inFlight, ...this.#pool]) {
+      if (closedEnd === 0 || id >= endId || id < readOwnFrame(view, 0).firstId) continue;
+      for (let at = 0; at < closedEnd; ) {
+        const frame = readOwnFrame(view, at);
+        if (frame.nextId > id) return frame.appendedAt;
+        at += frame.byteLength;
+      }
+    }
+    return undefined;
+  }
+
   #take(segment: SegmentHeader): Slot {
     // New memory first, then the slot released longest ago: the younger ones still serve readers that keep up.
     const pooled = this.#allocated < this.#limits.slotsMax ? undefined : this.#pool.shift();
@@ -131,6 +147,6 @@ function endsBefore(slot: Slot, end: LogPosition): boolean {
 function createSlot(segment: SegmentHeader, byteLength: number, oversize: boolean): Slot {
   const memory = createFrameMemory(byteLength + sealBytes);
   const view = new DataView(memory.bytes.buffer);
-  const empty = { base: 0, closedEnd: 0, takenEnd: 0, retired: false, endId: 0, endPayloadBytes: 0 };
+  const empty = { base: 0, closedEnd: 0, takenEnd: 0, records: 0, retired: false, endId: 0, endPayloadBytes: 0 };
   return { memory, view, oversize, segment, ...empty };
 }

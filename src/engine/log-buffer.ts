@@ -38,6 +38,8 @@ export interface WriteJob {
   readonly bytes: Uint8Array;
   /** Byte offset of `bytes` in the segment file. */
   readonly offset: number;
+  /** Records in it. */
+  readonly records: number;
   /** Where the log is once this is written. */
   readonly end: LogPosition;
 }
@@ -185,6 +187,7 @@ export class LogBuffer {
       appendedAt: this.#frameTime,
       durableId,
     });
+    slot.records += this.#frameRecords;
     this.#frameRecords = 0;
     this.#frameEvents = 0;
     this.#closed(slot, end);
@@ -229,12 +232,14 @@ export class LogBuffer {
   take(alsoFromActive: boolean): WriteJob | undefined {
     const slot = this.#slots.inFlight.find((candidate) => candidate.takenEnd < candidate.closedEnd);
     if (slot === undefined || !(slot.retired || alsoFromActive)) return undefined;
-    const from = slot.takenEnd;
+    const { takenEnd: from, records } = slot;
     slot.takenEnd = slot.closedEnd;
+    slot.records = 0;
     return {
       segment: slot.segment,
       bytes: slot.memory.bytes.subarray(from, slot.closedEnd),
       offset: slot.base + from,
+      records,
       end: {
         segment: slot.segment.segmentNumber,
         offset: slot.base + slot.closedEnd,
@@ -258,6 +263,12 @@ export class LogBuffer {
   /** The memory that holds closed frames of this segment at this file offset, if some still does. */
   find(segmentNumber: number, offset: number): TailWindow | undefined {
     return this.#slots.find(segmentNumber, offset);
+  }
+
+  /** When the frame was begun that holds this id, if memory still has it; milliseconds since 1970-01-01 UTC. */
+  appendTimeOf(id: number): number | undefined {
+    if (this.#frameRecords > 0 && id >= this.#frameFirstId) return this.#frameTime;
+    return this.#slots.appendTimeOf(id);
   }
 
   get #bodyStart(): number {
