@@ -1,6 +1,6 @@
 // A log of this machine is written again, line by line, rotated by rename and by copy-and-truncate, and tailed all the
-// while by a pipeline that is stopped and killed: after removing repeats by fingerprint and offset, every line is in the
-// output, none twice and none invented.
+// while by a pipeline that is stopped and killed: after removing repeats by fingerprint and offset, every line is in
+// the output, none twice and none invented.
 import {
   appendFileSync,
   copyFileSync,

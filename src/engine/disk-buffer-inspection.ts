@@ -50,7 +50,7 @@ export interface BufferInspection {
   /** Who opened it last, as the file `holder` says; that process may have ended. */
   readonly holder: LockHolder | undefined;
   readonly uuid: string;
-  /** The epoch that the next open would take; after a clean close, the one that goes on. */
+  /** The epoch of the newest records; where no ledger says it, the one that the next open would take. */
   readonly epoch: number;
   /** Whether the last run ended with close, so that nothing lies beyond the ledger. */
   readonly clean: boolean;
@@ -150,7 +150,7 @@ async function look(eyes: Eyes, directory: string): Promise<BufferInspection> {
     directory,
     holder: await readHolder(fileSystem, directory),
     uuid: recovered.uuid,
-    epoch: recovered.epoch,
+    epoch: ledger?.epoch ?? recovered.epoch,
     clean: recovered.clean,
     ledger: ledgerOf(recovered, reading),
     nextId: end.nextId,
