@@ -44,35 +44,32 @@ export type ProcessUse = {
   readonly rssPeakBytes: number;
 };
 
+/** How long a backlog may take to be delivered before it is taken for lost. */
+const deliveryMsMax = 120_000;
+
 export async function runPipelineCase(bench: Bench, each: PipelineCase): Promise<PipelineOutcome> {
+  await using parties = new AsyncDisposableStack(); // What was started last ends first: the sender, and so on.
   const folder = mkdtempSync(join(bench.scratch, 'pipeline-'));
-  const children: ChildProcess[] = [];
-  const start = (program: string, task: unknown): ChildProcess => {
-    const child = startChild(bench.scratch, program, task);
-    children.push(child);
-    return child;
-  };
+  parties.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const receiver = startChild(bench.scratch, 'pipeline-receiver-child.ts', each.shape);
+  parties.defer(() => ended(receiver));
+  const receiverUrl = await messageOf<string>(receiver);
   let pipeline: SpillwayProcess | undefined;
-  try {
-    const receiver = start('pipeline-receiver-child.ts', each.shape);
-    const receiverUrl = await messageOf<string>(receiver);
-    let url = receiverUrl;
-    if (each.pipeline !== undefined) {
-      const config = configOf(each.pipeline, receiverUrl);
-      const env = { NODE_COMPILE_CACHE: join(bench.scratch, 'compiled') };
-      pipeline = new SpillwayProcess({ folder, config, healthPort: await freePort(), env });
-      pipeline.start();
-      url = await addressOf(pipeline);
-    }
-    const task: SendingTask = { url, shape: each.shape, connections: each.connections };
-    const sender = start('pipeline-sender-child.ts', task);
-    await messageOf(sender);
-    return await measure(bench, each, { sender, receiver, pipeline });
-  } finally {
-    for (const child of children.reverse()) await ended(child);
-    if (pipeline?.isRunning === true) await pipeline.stop();
-    rmSync(folder, { recursive: true, force: true });
+  let url = receiverUrl;
+  if (each.pipeline !== undefined) {
+    const env = { NODE_COMPILE_CACHE: join(bench.scratch, 'compiled') };
+    const config = configOf(each.pipeline, receiverUrl);
+    const started = new SpillwayProcess({ folder, config, healthPort: await freePort(), env });
+    started.start();
+    parties.defer(async () => void (started.isRunning && (await started.stop())));
+    url = await addressOf(started);
+    pipeline = started;
   }
+  const task: SendingTask = { url, shape: each.shape, connections: each.connections };
+  const sender = startChild(bench.scratch, 'pipeline-sender-child.ts', task);
+  parties.defer(() => ended(sender));
+  await messageOf(sender);
+  return await measure(bench, each, { sender, receiver, pipeline });
 }
 
 type Parties = {
@@ -84,27 +81,40 @@ type Parties = {
 async function measure(bench: Bench, each: PipelineCase, parties: Parties): Promise<PipelineOutcome> {
   const { pipelineWarmUpMs, pipelineMs } = bench.options.work;
   const { requestsPerSecond, shape } = each;
-  const { sender, receiver, pipeline } = parties;
-  const warmUp = await ask<Sent>(sender, { forMs: pipelineWarmUpMs, requestsPerSecond } satisfies Round);
-  await delivered(pipeline, warmUp.requests * shape.events);
-  await ask(receiver, 'forget' satisfies ReceiverQuestion);
-
+  const { pipeline } = parties;
+  const warmUp = await runRound(parties, { forMs: pipelineWarmUpMs, requestsPerSecond }, shape, 0);
   const cpuBefore = cpuMsOf(pipeline);
-  const startMs = sharedClockMs();
-  const sent = await ask<Sent>(sender, { forMs: pipelineMs, requestsPerSecond } satisfies Round);
-  await delivered(pipeline, (warmUp.requests + sent.requests) * shape.events);
+  const round = await runRound(parties, { forMs: pipelineMs, requestsPerSecond }, shape, warmUp.sent.requests);
+  const { sent, received, endMs } = round;
   const cpuMs = cpuMsOf(pipeline) - cpuBefore;
-  const elapsedMs = sharedClockMs() - startMs;
-  const rssPeakBytes = peakOf(pipeline);
-  const received = await ask<Received>(receiver, 'report' satisfies ReceiverQuestion);
+  const events = sent.requests * shape.events;
+  const perSecond = (untilMs: number): number => (events * 1_000) / (untilMs - sent.firstMs);
+  const use = pipeline && {
+    cores: cpuMs / (endMs - sent.firstMs),
+    cpuMicrosecondsAnEvent: (cpuMs * 1_000) / events,
+    rssPeakBytes: peakOf(pipeline),
+  };
+  return { taken: perSecond(sent.lastMs), delivered: perSecond(received.lastMs), sent, received, use };
+}
+
+type RoundOutcome = { readonly sent: Sent; readonly received: Received; readonly endMs: number };
+
+/** `before`: how many requests the pipeline has delivered already. */
+async function runRound(
+  { sender, receiver, pipeline }: Parties,
+  round: Round,
+  shape: RequestShape,
+  before: number,
+): Promise<RoundOutcome> {
+  await ask(receiver, 'forget');
+  const sent = await ask<Sent>(sender, round);
+  await delivered(pipeline, (before + sent.requests) * shape.events);
+  const endMs = sharedClockMs();
+  const received = await ask<Received>(receiver, 'report');
   if (received.requests !== sent.requests || received.repeats > 0) {
     throw new Error(`${sent.requests} requests were taken, ${received.requests} arrived, ${received.repeats} twice`);
   }
-  const events = sent.requests * shape.events;
-  const perSecond = (untilMs: number): number => (events * 1_000) / (untilMs - sent.firstMs);
-  const cpuMicrosecondsAnEvent = (cpuMs * 1_000) / events;
-  const use = pipeline && { cores: cpuMs / elapsedMs, cpuMicrosecondsAnEvent, rssPeakBytes };
-  return { taken: perSecond(sent.lastMs), delivered: perSecond(received.lastMs), sent, received, use };
+  return { sent, received, endMs };
 }
 
 function configOf({ durability, compression, concurrency = 1 }: PipelineUnderLoad, receiverUrl: string): string {
@@ -130,7 +140,12 @@ async function addressOf(pipeline: SpillwayProcess): Promise<string> {
 
 /** Resolves when the pipeline says that so many events were delivered since its start; at once where there is none. */
 async function delivered(pipeline: SpillwayProcess | undefined, events: number): Promise<void> {
-  await pipeline?.until(({ sinks }) => (sinks[0]?.delivered.events ?? 0) >= events);
+  const lastMs = sharedClockMs() + deliveryMsMax;
+  await pipeline?.until(({ sinks: [sink] }) => {
+    const done = sink?.delivered.events ?? 0;
+    if (sharedClockMs() > lastMs) throw new Error(`${done} of ${events} events were delivered:\n${pipeline.log}`);
+    return done >= events;
+  });
 }
 
 async function ask<Answer>(child: ChildProcess, question: Round | ReceiverQuestion): Promise<Answer> {
