@@ -266,19 +266,8 @@ export class Pipeline {
     if (hurry.aborted) await Promise.allSettled(this.#sinks.map((sink) => sink.stop(0)));
     // A second close ends a draining one; what the sinks handed back is in no one's hands.
     const closed = await Promise.allSettled(all.map(({ buffer }) => buffer.close()));
-    this.#tellWhatIsLost(all);
     await unless(hurry, this.#sinksDone);
     for (const result of closed) if (result.status === 'rejected') this.#problems.push(result.reason);
-  }
-
-  /** What is in memory only ends with the buffer: nobody shall have to guess how much it was. */
-  #tellWhatIsLost(buffers: readonly OpenedBuffer[]): void {
-    for (const { settings, buffer, isDurable } of buffers) {
-      const { events, bytes } = buffer.stats().backlog;
-      if (isDurable || events === 0) continue;
-      const fields = { buffer: settings.id, events, bytes };
-      this.#parts.log.error('events were in memory only when the pipeline ended: not every sink has them', fields);
-    }
   }
 
   #bufferStatus({ settings, buffer }: OpenedBuffer): BufferStatus {
