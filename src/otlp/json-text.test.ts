@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countContainers, markLongIntegers, unmarked } from './json-text.ts';
+import { countContainers, hasMoreNames, markLongIntegers, unmarked } from './json-text.ts';
 
 it.each([
   ['', 0],
@@ -10,6 +10,16 @@ it.each([
   ['{"never ended [[', 1],
 ])('counts what is outside of strings: %s', (text, count) => {
   expect(countContainers(text)).toBe(count);
+});
+
+it.each([
+  ['{}', 0],
+  ['{"a":1,"b":["c","d"],"a":{"a":1}}', 2],
+  ['{"a" \n:1,"b:":2,"\\":":3}', 3],
+  ['["a","b":', 1],
+])('knows how many names there are: %s', (text, count) => {
+  if (count > 0) expect(hasMoreNames(text, count - 1)).toBe(true);
+  expect(hasMoreNames(text, count)).toBe(false);
 });
 
 describe('a long integer', () => {

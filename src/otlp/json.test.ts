@@ -53,6 +53,12 @@ it('refuses what would be parsed into more objects than memory should hold', () 
   expect(result).toMatchObject({ ok: false, isTooLarge: true, reason: expect.stringContaining('smaller batches') });
 });
 
+it('refuses names without an end, which take the parser seconds', () => {
+  const members = (count: number): string => Array.from({ length: count }, (_, index) => `"x${index}":0`).join();
+  expect(jsonToRequest('logs', `{${members(1_000)}}`).ok).toBe(true);
+  expect(jsonToRequest('logs', `{${members(1_001)}}`)).toMatchObject({ ok: false });
+});
+
 describe('integers of 64 bits', () => {
   it('are exact beside doubles that are whole numbers', () => {
     expect(record('{"timeUnixNano":1544712660300000001,"body":{"doubleValue":10000000000000000}}')).toEqual({

@@ -7,7 +7,7 @@
 import { countEvents } from './count.ts';
 import { decodeRequest } from './decode.ts';
 import { encodeMessage, Rounded, Unfit } from './encode.ts';
-import { countContainers, markLongIntegers } from './json-text.ts';
+import { countContainers, hasMoreNames, markLongIntegers } from './json-text.ts';
 import { requestOf } from './schema.ts';
 import { type Signal, signals } from './signal.ts';
 
@@ -20,14 +20,15 @@ export type JsonRequest =
  * for seconds in which nobody else is served, into more memory than a small container has.
  */
 const containersMax = 1_000_000;
+/** Ten times what OTLP has, for later versions of it. */
+const namesMax = 1_000;
 
 /** `reason` is for the peer: it names the place of the fault, never what was found there. */
 export function jsonToRequest(signal: Signal, text: string | Uint8Array): JsonRequest {
   const decoded = typeof text === 'string' ? text : decodeUtf8(text);
   if (decoded === undefined) return refusal('the body is not UTF-8');
-  if (countContainers(decoded) > containersMax) {
-    return { ...refusal(`more than ${containersMax} objects and arrays; send smaller batches`), isTooLarge: true };
-  }
+  const excess = excessOf(decoded);
+  if (excess !== undefined) return excess;
   try {
     const bytes = encodeText(signal, decoded);
     const events = countEvents(signal, bytes);
@@ -39,6 +40,14 @@ export function jsonToRequest(signal: Signal, text: string | Uint8Array): JsonRe
     if (error instanceof RangeError) return refusal('the body is nested too deep');
     throw error;
   }
+}
+
+/** What is wrong with a text that would take too much to parse. */
+function excessOf(text: string): JsonRequest | undefined {
+  if (countContainers(text) > containersMax) {
+    return { ...refusal(`more than ${containersMax} objects and arrays; send smaller batches`), isTooLarge: true };
+  }
+  return hasMoreNames(text, namesMax) ? refusal(`more than ${namesMax} names of fields`) : undefined;
 }
 
 /** One line of OTLP/JSON; undefined: the bytes are malformed. */
