@@ -1,7 +1,7 @@
 // How long an event is under way when the pipeline has time: clients send at a rate well below what it can take.
 import { MiB } from '../../src/base/units.ts';
 import { varied } from './options.ts';
-import { type PipelineCase, type PipelineOutcome, runPipelineCase } from './pipeline-run.ts';
+import { fillCodeCache, type PipelineCase, type PipelineOutcome, runPipelineCase } from './pipeline-run.ts';
 import { type Bench, type Case, measureInTurns } from './repetitions.ts';
 import { calibrationCells, calibrationHeader, figure, type Section } from './report.ts';
 
@@ -28,6 +28,7 @@ export async function measureLatency(bench: Bench): Promise<Section> {
       };
     }),
   );
+  await fillCodeCache(bench);
   const measured = await measureInTurns(bench, cases);
   return {
     title: 'Pipeline latency',

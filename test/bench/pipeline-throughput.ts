@@ -1,6 +1,6 @@
 // How much a pipeline takes and delivers when its clients send as fast as they are answered.
 import { MiB } from '../../src/base/units.ts';
-import { type PipelineCase, type PipelineOutcome, runPipelineCase } from './pipeline-run.ts';
+import { fillCodeCache, type PipelineCase, type PipelineOutcome, runPipelineCase } from './pipeline-run.ts';
 import { type Bench, type Case, measureInTurns } from './repetitions.ts';
 import { calibrationCells, calibrationHeader, figure, type Section } from './report.ts';
 
@@ -56,6 +56,7 @@ export async function measureThroughput(bench: Bench): Promise<Section> {
       rank: (outcome) => outcome.delivered,
     }),
   );
+  await fillCodeCache(bench);
   const measured = await measureInTurns(bench, cases);
   return {
     title: 'Pipeline throughput',
