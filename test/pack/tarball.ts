@@ -75,8 +75,17 @@ async function build(out: string): Promise<void> {
 
 export async function install({ tarball, consumer }: Packed): Promise<void> {
   writeFileSync(join(consumer, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
-  await npm(['install', '--prefix', consumer, tarball], consumer);
+  await npm(['install', '--prefix', consumer, tarball, ...peers()], consumer);
   cpSync(join(root, 'test/pack/consume.mjs'), join(consumer, 'consume.mjs'));
+}
+
+/** What a user brings who imports everything: the peers, in the versions that this repository tests with. */
+function peers(): string[] {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    readonly peerDependencies?: Readonly<Record<string, string>>;
+    readonly devDependencies: Readonly<Record<string, string>>;
+  };
+  return Object.keys(manifest.peerDependencies ?? {}).map((name) => `${name}@${manifest.devDependencies[name]}`);
 }
 
 /** The program of another Node, installed once; undefined where nobody packages it for this kind of machine. */

@@ -1,0 +1,36 @@
+// Measures a buffer with OpenTelemetry: what `spillway/telemetry` is for.
+
+import { type MeterProvider, metrics } from '@opentelemetry/api';
+import type { Clock } from '../platform/clock.ts';
+import { nodePlatform } from '../platform/node-platform.ts';
+import { BufferMetrics, type MeasuredBuffer } from './buffer-metrics.ts';
+import { Instruments } from './instruments.ts';
+
+export interface InstrumentOptions {
+  /** Default: the global one, as it is at this moment. */
+  readonly meterProvider?: MeterProvider;
+  /** `otel.component.name`: tells one buffer from another. Default: the type and a number, `disk_buffer/0`. */
+  readonly name?: string;
+  /** `otel.component.type`. Default: `disk_buffer`. */
+  readonly type?: string;
+  /** Default: the real one. */
+  readonly clock?: Clock;
+}
+
+let instrumented = 0;
+
+/**
+ * Makes the metrics of docs/metrics.md of an open buffer. They are computed when the SDK collects; the buffer keeps its
+ * own counters in any case. Call the returned function when the buffer is closed.
+ */
+export function instrument(buffer: MeasuredBuffer, options: InstrumentOptions = {}): () => void {
+  const { meterProvider = metrics.getMeterProvider(), type = 'disk_buffer', clock = nodePlatform().clock } = options;
+  const { name = `${type}/${instrumented++}` } = options;
+  const instruments = new Instruments(meterProvider);
+  const measured = new BufferMetrics({ buffer, name, type, clock, record: instruments.record });
+  const forget = instruments.observe(measured);
+  return () => {
+    forget();
+    measured.end();
+  };
+}

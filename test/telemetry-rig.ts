@@ -1,0 +1,51 @@
+// Collects what a subject reports, as a test compares it.
+
+import type { Attributes, Report, Subject } from '../src/telemetry/measurement.ts';
+import { metricOf } from '../src/telemetry/metric-table.ts';
+
+export interface Point {
+  readonly name: string;
+  readonly value: number;
+  readonly attributes: Attributes;
+}
+
+export class Points {
+  readonly all: readonly Point[];
+
+  constructor(all: readonly Point[]) {
+    this.all = all;
+  }
+
+  /** The names, each once. */
+  get names(): string[] {
+    return [...new Set(this.all.map(({ name }) => name))];
+  }
+
+  /** The value with these attributes, others aside; undefined if nothing was reported. Fails if there are several. */
+  value(name: string, attributes: Attributes = {}): number | undefined {
+    metricOf(name);
+    const found = this.all.filter(
+      (point) => point.name === name && Object.entries(attributes).every(([key, one]) => point.attributes[key] === one),
+    );
+    if (found.length > 1) throw new Error(`${found.length} values of ${name}: ${JSON.stringify(found)}`);
+    return found[0]?.value;
+  }
+}
+
+/** Reports with attributes that the table does not list for the metric, or without one that it lists. */
+export function strayAttributes({ all }: Points): string[] {
+  return all.flatMap(({ name, attributes }) => {
+    const listed = metricOf(name).attributes;
+    const found = Object.keys(attributes);
+    const stray = found.filter((key) => !listed.includes(key));
+    const missing = listed.filter((key) => key !== 'error.type' && !found.includes(key));
+    return stray.length + missing.length === 0 ? [] : [`${name}: ${[...stray, ...missing].join()}`];
+  });
+}
+
+export async function collected(subject: Subject): Promise<Points> {
+  const all: Point[] = [];
+  const report: Report = (name, value, attributes) => all.push({ name, value, attributes });
+  await subject.collect(report);
+  return new Points(all);
+}
