@@ -139,7 +139,8 @@ export class HttpExchange {
     const length: Record<string, string> = status === 204 ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     const last: Record<string, string> = isLast ? { connection: 'close' } : {};
     this.#response.writeHead(status, { ...headers, ...this.#originHeaders, ...length, ...last });
-    if (rest === 'none' || !isLast) this.#response.end(body);
+    // An empty body would be a write of its own beside the head.
+    if (rest === 'none' || !isLast) this.#response.end(body.length === 0 ? undefined : body);
     else this.#sendAndLinger(body);
   }
 

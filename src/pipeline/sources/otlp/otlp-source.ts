@@ -78,12 +78,12 @@ class OtlpSource implements Source, HttpHandler {
     const request = encoding === 'json' ? jsonToRequest(signal, body) : counted(signal, body);
     if (!request.ok) return { status: request.isTooLarge === true ? 413 : 400, message: request.reason };
     const { bytes, events } = request;
-    if (events === 0) return success(signal, encoding);
+    if (events === 0) return success(encoding);
     const { max_wait_secs: maxWaitMs } = this.#options;
     const result = await this.#context.emit({ signal, events, bytes }, { maxWaitMs, signal: gone });
     switch (result.kind) {
       case 'accepted':
-        return success(signal, encoding);
+        return success(encoding);
       case 'dropped':
         return partialSuccess(signal, encoding, result);
       case 'full':
@@ -129,6 +129,12 @@ const contentTypes: Readonly<Record<ResponseEncoding, string>> = {
   json: 'application/json',
 };
 
+/** Of all signals alike; made once, because nearly every request is answered with it. */
+const emptyResponse: Readonly<Record<ResponseEncoding, Uint8Array>> = {
+  protobuf: encodePartialSuccess('logs', undefined, 'protobuf'),
+  json: encodePartialSuccess('logs', undefined, 'json'),
+};
+
 type Counted =
   | { readonly ok: true; readonly bytes: Uint8Array; readonly events: number }
   | { readonly ok: false; readonly reason: string; readonly isTooLarge?: true };
@@ -140,9 +146,8 @@ function counted(signal: Signal, bytes: Uint8Array): Counted {
     : { ok: true, bytes, events };
 }
 
-function success(signal: Signal, encoding: ResponseEncoding): HttpAnswer {
-  const headers = { 'content-type': contentTypes[encoding] };
-  return { status: 200, headers, body: encodePartialSuccess(signal, undefined, encoding) };
+function success(encoding: ResponseEncoding): HttpAnswer {
+  return { status: 200, headers: { 'content-type': contentTypes[encoding] }, body: emptyResponse[encoding] };
 }
 
 /** A partial success is final: the client does not send the dropped events again, as the policy wants it. */
