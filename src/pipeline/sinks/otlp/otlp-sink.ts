@@ -4,7 +4,7 @@
 // (otlp-reply.ts), an error of the network too (http-failure.ts); waiting, repeating and halving are the driver's.
 
 import { promisify } from 'node:util';
-import { gzip, type ZlibOptions, zstdCompress } from 'node:zlib';
+import { gzip, type ZlibOptions, type ZstdOptions, zstdCompress } from 'node:zlib';
 import { KiB } from '../../../base/units.ts';
 import { type Signal, signals, type TelemetryBatch } from '../../../otlp/signal.ts';
 import { defineSink, type SinkDefinition } from '../../contract/definition.ts';
@@ -32,12 +32,20 @@ const answerBytesMax = 64 * KiB;
 /** Of telemetry, gzip's usual level 6 saves a tenth more than this one and costs nearly three times the work. */
 const gzipLevel = 3;
 
+/** Every piece of output is one way to a thread and back, and Node's usual 16 KiB make dozens of a large body. */
+const pieceBytes = { min: 16 * KiB, max: 256 * KiB } as const;
+
 const gzipped = promisify<Uint8Array, ZlibOptions, Uint8Array>(gzip);
+const zstdCompressed = promisify<Uint8Array, ZstdOptions, Uint8Array>(zstdCompress);
 
 const compress: Readonly<Record<Exclude<Compression, 'none'>, (bytes: Uint8Array) => Promise<Uint8Array>>> = {
-  gzip: (bytes) => gzipped(bytes, { level: gzipLevel }),
-  zstd: promisify<Uint8Array, Uint8Array>(zstdCompress),
+  gzip: (bytes) => gzipped(bytes, { level: gzipLevel, chunkSize: chunkSizeFor(bytes) }),
+  zstd: (bytes) => zstdCompressed(bytes, { chunkSize: chunkSizeFor(bytes) }),
 };
+
+function chunkSizeFor({ length }: Uint8Array): number {
+  return Math.max(pieceBytes.min, Math.min(pieceBytes.max, length >>> 1));
+}
 
 interface Target {
   readonly url: URL;
