@@ -120,6 +120,30 @@ test('knows the age of the oldest record that waits, and asks the disk only when
   expect((await rig.collect(metrics)).value('spillway.cursor.oldest.age')).toBe(0);
 });
 
+test('waits a second for a disk that hangs, asks it nothing more, and tells the rest', async () => {
+  const rig = new MetricsRig();
+  const { buffer, metrics } = await rig.measure();
+  await rig.append(buffer, 'one');
+  const answer = Promise.withResolvers<number | undefined>();
+  let asked = 0;
+  buffer.oldestMs = () => {
+    asked += 1;
+    return answer.promise;
+  };
+  for (let round = 0; round < 3; round++) {
+    const startMs = rig.world.timeMs;
+    const points = await rig.collect(metrics);
+    expect(rig.world.timeMs - startMs).toBeLessThan(1_001);
+    expect(points.value('spillway.cursor.oldest.age')).toBeUndefined();
+    expect(points.value('spillway.buffer.backlog.events')).toBe(1);
+  }
+  expect(asked).toBe(1);
+  answer.resolve(rig.world.wallMs - 5_000);
+  await rig.world.settle();
+  expect((await rig.collect(metrics)).value('spillway.cursor.oldest.age')).toBe(5);
+  expect(rig.process.clock.owedCount).toBe(0);
+});
+
 test('says when it will be full, and when it will be empty', async () => {
   const rig = new MetricsRig();
   const { buffer, metrics } = await rig.measure({ maxBytes: 16 * MiB, segmentBytes: 128 * 1_024 });

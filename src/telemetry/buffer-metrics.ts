@@ -11,6 +11,9 @@ import { FillRates } from './fill-rates.ts';
 import { type Attributes, type Report, reportState, type Subject } from './measurement.ts';
 import { componentName, componentType, cursorName, lossReason, stateName } from './metric-table.ts';
 
+/** How long a collection waits for the disk: when it hangs, the other metrics are wanted most. */
+const patienceMs = 1_000;
+
 const states = ['starting', 'open', 'stalled', 'failed', 'closing', 'closed'];
 
 interface MeasuredCursor {
@@ -67,6 +70,7 @@ export class BufferMetrics implements Subject {
   readonly #cursorStarts = new Map<string, number>();
   /** The age of a backlog changes when its cursor moves: until then the disk need not be asked again. */
   readonly #oldest = new Map<string, { readonly nextId: number; readonly appendedMs: number }>();
+  readonly #asking = new Map<string, Promise<number | undefined>>();
   readonly #counts = { damage: 0, publishFailures: 0, freedBytes: 0 };
   readonly #forget: readonly (() => void)[];
 
@@ -202,9 +206,29 @@ export class BufferMetrics implements Subject {
   async #appendedMs(cursor: string, nextId: number): Promise<number | undefined> {
     const known = this.#oldest.get(cursor);
     if (known?.nextId === nextId) return known.appendedMs;
-    const appendedMs = await this.#buffer.oldestMs?.(cursor);
-    if (appendedMs !== undefined) this.#oldest.set(cursor, { nextId, appendedMs });
-    return appendedMs;
+    const asking = this.#asking.get(cursor) ?? this.#ask(cursor, nextId);
+    const { promise: over, resolve } = Promise.withResolvers<undefined>();
+    const timer = this.#clock.setTimer(patienceMs, () => resolve(undefined));
+    try {
+      return await Promise.race([asking, over]);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** One question at a time: a disk that does not answer gets no second one. */
+  #ask(cursor: string, nextId: number): Promise<number | undefined> {
+    const asking = (async () => {
+      try {
+        const appendedMs = await this.#buffer.oldestMs?.(cursor);
+        if (appendedMs !== undefined) this.#oldest.set(cursor, { nextId, appendedMs });
+        return appendedMs;
+      } finally {
+        this.#asking.delete(cursor);
+      }
+    })();
+    this.#asking.set(cursor, asking);
+    return asking;
   }
 
   #ofCursor(name: string): Attributes {

@@ -92,6 +92,20 @@ describe('the health listener', () => {
     expect((await fetch(`${url}/status`)).status).toBe(200);
   });
 
+  it('answers with metrics in the format of Prometheus, or why it cannot', async () => {
+    let answer = async (): Promise<string> => 'one 1\n';
+    listener = new HealthListener(() => statusWith({}), { metrics: () => answer() });
+    const url = await listener.listen({ host: '127.0.0.1', port: 0 });
+    const response = await fetch(`${url}/metrics`);
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(await response.text()).toBe('one 1\n');
+    const head = await fetch(`${url}/metrics`, { method: 'HEAD' });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    answer = () => Promise.reject(new Error('no disk'));
+    const failed = await fetch(`${url}/metrics`);
+    expect([failed.status, await failed.text()]).toEqual([500, '{"error":"no disk"}\n']);
+  });
+
   it('takes its places back from clients that neither ask nor go', async () => {
     listener = new HealthListener(() => statusWith({}), { patienceMs: 50 });
     const { hostname, port, href } = new URL(await listener.listen({ host: '127.0.0.1', port: 0 }));

@@ -3,23 +3,33 @@
 //   /healthz  200 while the process answers
 //   /readyz   200 while every source runs and every buffer and sink works; 503 with the reasons otherwise
 //   /status   what `PipelineStatus` says, as JSON
+//   /metrics  the metrics of docs/metrics.md, as Prometheus reads them
 //
 // An address of its own, because whoever watches the pipeline must not compete with those who send to it.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { StorageError } from '../../base/errors.ts';
+import { prometheusContentType } from '../../telemetry/prometheus-text.ts';
 import type { PipelineStatus } from '../contract/status.ts';
 
 /** Who asks for health asks quickly. A client that is slow, to ask or to read, gives its place back after this. */
 const usualPatienceMs = 5_000;
 
+export interface HealthListenerOptions {
+  /** What `/metrics` answers. Default: nothing. */
+  readonly metrics?: () => Promise<string>;
+  readonly patienceMs?: number;
+}
+
 export class HealthListener {
   readonly #server: Server;
   readonly #status: () => PipelineStatus;
+  readonly #metrics: () => Promise<string>;
 
-  constructor(status: () => PipelineStatus, { patienceMs = usualPatienceMs }: { readonly patienceMs?: number } = {}) {
+  constructor(status: () => PipelineStatus, { metrics, patienceMs = usualPatienceMs }: HealthListenerOptions = {}) {
     this.#status = status;
+    this.#metrics = metrics ?? (async () => '');
     const limits = {
       requestTimeout: patienceMs,
       headersTimeout: patienceMs,
@@ -73,8 +83,17 @@ export class HealthListener {
       case '/status':
         send(response, 200, status);
         return;
+      case '/metrics':
+        this.#metrics().then(
+          (text) => {
+            response.writeHead(200, { 'content-type': prometheusContentType, 'cache-control': 'no-store' });
+            response.end(text);
+          },
+          (cause: unknown) => send(response, 500, { error: cause instanceof Error ? cause.message : String(cause) }),
+        );
+        return;
       default:
-        send(response, 404, { error: 'there are /healthz, /readyz and /status' });
+        send(response, 404, { error: 'there are /healthz, /readyz, /status and /metrics' });
     }
   }
 }

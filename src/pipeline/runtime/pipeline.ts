@@ -15,7 +15,8 @@ import type { PipelineSettings } from '../contract/settings.ts';
 import type { BufferStatus, PipelineStatus } from '../contract/status.ts';
 import type { World } from '../contract/world.ts';
 import { LetterTurns } from '../delivery/dead-letters.ts';
-import { HealthListener } from './health-listener.ts';
+import { PipelineTelemetry, type TelemetryTargets } from '../telemetry/pipeline-telemetry.ts';
+import { HealthListener, reasonsNotReady } from './health-listener.ts';
 import { Intake } from './intake.ts';
 import { type OpenedBuffer, openBuffers } from './open-buffers.ts';
 import { unless, within } from './pause.ts';
@@ -35,6 +36,8 @@ export interface PipelineStart {
   readonly stopping?: AbortSignal;
   /** Aborted: as `abort()`, once there is something to abort. */
   readonly hurry?: AbortSignal;
+  /** Where its own telemetry goes, besides `/metrics`. */
+  readonly telemetry?: TelemetryTargets | undefined;
 }
 
 type Parts = {
@@ -42,6 +45,7 @@ type Parts = {
   readonly world: World;
   readonly log: Log;
   readonly buffers: ReadonlyMap<string, OpenedBuffer>;
+  readonly telemetry: TelemetryTargets | undefined;
 };
 
 export class Pipeline {
@@ -50,6 +54,7 @@ export class Pipeline {
   readonly #sinks: readonly SinkRunner[];
   readonly #health: HealthListener;
   readonly #statusFile: StatusFile;
+  readonly #telemetry: PipelineTelemetry;
   readonly #startedMs: number;
   readonly #ended = Promise.withResolvers<PipelineEnd>();
   /** Somebody wants it to end, or it cannot go on: what is on disk need not be delivered before. */
@@ -76,13 +81,21 @@ export class Pipeline {
     this.#parts = parts;
     this.#startedMs = world.clock.now();
     const letterTurns = new LetterTurns();
+    this.#telemetry = new PipelineTelemetry({
+      world,
+      buffers: buffers.values(),
+      status: () => this.status(),
+      isReady: (status) => reasonsNotReady(status).length === 0,
+      targets: parts.telemetry,
+    });
     this.#sinks = settings.sinks.map((sink) => {
       const { buffer, isDurable } = bufferOf(buffers, sink.buffer);
       const uuid = isDurable ? buffer.stats().uuid : undefined;
       const origin = { buffer: sink.buffer, cursor: sink.id, uuid };
       const cursor = buffer.cursor(sink.id, { from: sink.startAt });
       const stopping = this.#sinksStop.signal;
-      return new SinkRunner({ settings: sink, cursor, origin, letterTurns, world, log, stopping });
+      const measured = this.#telemetry.measured(sink);
+      return new SinkRunner({ settings: measured, cursor, origin, letterTurns, world, log, stopping });
     });
     this.#sources = settings.sources.map((source) => {
       const ids = new Set(settings.sinks.filter(({ inputs }) => inputs.includes(source.id)).map((sink) => sink.buffer));
@@ -95,7 +108,7 @@ export class Pipeline {
       const stopping = this.#sourcesStop.signal;
       return new SourceRunner({ settings: source, dataDir: settings.dataDir, intake, world, log, stopping });
     });
-    this.#health = new HealthListener(() => this.status());
+    this.#health = new HealthListener(() => this.status(), { metrics: () => this.#telemetry.text() });
     this.#statusFile = new StatusFile({ dataDir: settings.dataDir, world, log, status: () => this.status() });
   }
 
@@ -109,7 +122,7 @@ export class Pipeline {
     const buffers = await unlessStopped(opening, world.clock, stopping);
     let pipeline: Pipeline;
     try {
-      pipeline = new Pipeline({ settings, world, log, buffers });
+      pipeline = new Pipeline({ settings, world, log, buffers, telemetry: start.telemetry });
     } catch (cause) {
       await Promise.allSettled([...buffers.values()].map(({ buffer }) => buffer.close()));
       throw cause;
@@ -133,6 +146,11 @@ export class Pipeline {
   /** Where health is answered. */
   get healthAddress(): string | undefined {
     return this.#healthAddress;
+  }
+
+  /** The metrics of all its parts, as Prometheus reads them. */
+  metricsText(): Promise<string> {
+    return this.#telemetry.text();
   }
 
   status(): PipelineStatus {
@@ -236,6 +254,7 @@ export class Pipeline {
     } catch (cause) {
       this.#problems.push(cause);
     }
+    this.#telemetry.end();
     this.#deadline?.cancel();
     this.#state = 'stopped';
     if (this.#problems.length > 0) this.#ended.reject(this.#problems[0]);
