@@ -85,7 +85,8 @@ function peers(): string[] {
     readonly peerDependencies?: Readonly<Record<string, string>>;
     readonly devDependencies: Readonly<Record<string, string>>;
   };
-  return Object.keys(manifest.peerDependencies ?? {}).map((name) => `${name}@${manifest.devDependencies[name]}`);
+  const wanted = Object.entries(manifest.peerDependencies ?? {});
+  return wanted.map(([name, range]) => `${name}@${manifest.devDependencies[name] ?? range}`);
 }
 
 /** The program of another Node, installed once; undefined where nobody packages it for this kind of machine. */
