@@ -2,8 +2,11 @@
 // test that a document names exists.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { loadSettings } from '../src/pipeline/config/load-settings.ts';
+import { NodeHostFiles } from '../src/platform/node-host-files.ts';
 import { repositoryFiles, root } from './tidy/source.ts';
 
 const pages = repositoryFiles().filter(({ path }) => path.endsWith('.md'));
@@ -37,6 +40,20 @@ it.each([
   const program = ['--conditions=spillway-source', 'example.ts'];
   const printed = execFileSync(process.execPath, program, { cwd: folder, env, encoding: 'utf8', timeout: 30_000 });
   expect(printed).toBe(block(page, heading, 'text'));
+});
+
+it('shows a config in the README that is valid', async () => {
+  const page = pages.find((candidate) => candidate.path === 'README.md')?.text ?? '';
+  const folder = mkdtempSync(join(tmpdir(), 'spillway-readme-'));
+  folders.push(folder);
+  writeFileSync(join(folder, 'token'), 'secret\n');
+  const file = join(folder, 'pipeline.yaml');
+  writeFileSync(file, block(page, 'A pipeline', 'yaml'));
+  const { settings, warnings } = await loadSettings({ file, env: {}, files: new NodeHostFiles() });
+  expect(settings.sinks.map(({ inputs, definition }) => [inputs, definition.type])).toEqual([
+    [['apps', 'syslog'], 'otlp'],
+  ]);
+  expect(warnings).toEqual([]);
 });
 
 describe('documents', () => {

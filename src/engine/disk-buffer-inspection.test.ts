@@ -35,7 +35,8 @@ describe('a look into a buffer that is open', () => {
     await rig.world.advance(1_000);
     const before = await bytesOf(rig);
     const seen = await inspect(rig);
-    expect(seen).toMatchObject({ directory: bufferPath, nextId: 4, ledger: 'whole', clean: false, epoch: 1, damage: [] });
+    const whole = { ledger: 'whole', clean: false, epoch: 1, damage: [] };
+    expect(seen).toMatchObject({ directory: bufferPath, nextId: 4, ...whole });
     expect(seen.uuid).toBe(buffer.stats().uuid);
     expect(seen.usedBytes).toBe(buffer.stats().disk.usedBytes);
     expect(seen.holder?.pid).toBe(process.pid);
