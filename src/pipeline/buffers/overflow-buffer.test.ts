@@ -47,6 +47,21 @@ async function take(rig: BufferRig, chain: PipelineBuffer, count: number, name: 
 const eventsOf = ({ memory, disk }: Chain): number[] => [memory, disk].map((stage) => stage.stats().backlog.events);
 
 describe('a chain', () => {
+  it('skips nothing when a read of the disk that began long ago brings what comes behind memory', async () => {
+    const rig = new BufferRig();
+    const { chain } = await openChain(rig);
+    await append(rig, chain, 'a', 'b', 'c', 'd', 'e');
+    await take(rig, chain, 5);
+    const reading = chain.cursor('default').read({ maxRecords: 1 }); // At the end of the disk's run.
+    await rig.world.advance(100);
+    await append(rig, chain, 'f', 'g', 'h', 'i', 'j');
+    const first = await rig.run(reading);
+    expect(first?.records.map(({ payload }) => textOf(payload))).toEqual(['f']);
+    await rig.world.advance(100);
+    first?.ack();
+    expect(await take(rig, chain, 4)).toEqual(['g', 'h', 'i', 'j']);
+  });
+
   it('fills memory, then the disk, and comes back to memory when everything is settled', async () => {
     const rig = new BufferRig();
     const opened = await openChain(rig);

@@ -33,6 +33,8 @@ export class OverflowFeed implements CursorFeed {
   readonly #held: Held[] = [];
   /** Stages that are being read. */
   readonly #reading = new Set<number>();
+  /** Stages that are closed and hand out nothing more. To ask them again would be answered at once, for ever. */
+  readonly #closed = new Set<number>();
   readonly #stop = new AbortController();
   #failure: { readonly cause: unknown } | undefined;
   #unreadId: number;
@@ -143,11 +145,19 @@ export class OverflowFeed implements CursorFeed {
   }
 
   #next(): { readonly held: Held; readonly record: RecordContract } | undefined {
+    const run = this.#runs.at(this.#unreadId);
     for (const held of this.#held) {
+      if (held.run !== run) continue; // A later run's turn comes when everything before it was handed out.
       const record = held.delivery.records[held.taken];
       if (record !== undefined) return { held, record };
     }
     return undefined;
+  }
+
+  /** In the order of the chain: a read that began in an earlier run may bring what belongs behind others. */
+  #hold(held: Held): void {
+    const behind = this.#held.findIndex(({ run }) => run.from > held.run.from);
+    this.#held.splice(behind < 0 ? this.#held.length : behind, 0, held);
   }
 
   /** Nothing is there to be handed out: the stage of the next id is read. */
@@ -158,7 +168,7 @@ export class OverflowFeed implements CursorFeed {
       this.#context.passGap(this.#unreadId, passedId);
       return 'gap';
     }
-    if (!this.#reading.has(run.stage)) void this.#read(run.stage);
+    if (!this.#reading.has(run.stage) && !this.#closed.has(run.stage)) void this.#read(run.stage);
     return 'caught_up';
   }
 
@@ -169,9 +179,12 @@ export class OverflowFeed implements CursorFeed {
     try {
       const options = { maxRecords: readRecordsMax, maxBytes: readBytesMax, signal };
       const delivery = await cursor.read(options);
-      if (delivery === undefined) return;
+      if (delivery === undefined) {
+        this.#closed.add(stage);
+        return;
+      }
       if (signal.aborted) delivery.retry();
-      else this.#held.push({ delivery, run: this.#runs.ofStage(stage, delivery), taken: 0, settled: 0 });
+      else this.#hold({ delivery, run: this.#runs.ofStage(stage, delivery), taken: 0, settled: 0 });
     } catch (cause) {
       if (!signal.aborted) this.#failure = { cause };
     } finally {
