@@ -13,6 +13,7 @@ export const errorCodes = {
   SPILLWAY_USAGE_SETTLED: 'a delivery or record was settled a second time',
   SPILLWAY_USAGE_CURSOR: 'a cursor name is malformed, unknown, required or one too many',
   SPILLWAY_USAGE_PRESSURE: 'a plain Observable was faster than the buffer, and the stage was told to end then',
+  SPILLWAY_USAGE_PEER: 'an optional package that this part needs is not installed',
   SPILLWAY_USAGE_PLATFORM: 'this operating system or runtime cannot keep the promises',
   SPILLWAY_STORAGE_FULL: 'no room: the buffer has reached maxBytes or the disk is full',
   SPILLWAY_STORAGE_DENIED: 'the operating system refused access',

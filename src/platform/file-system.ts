@@ -99,6 +99,12 @@ export interface FileSystem {
   remove(path: string): Promise<void>;
 
   /**
+   * Removes a directory without entries; one that has some is an error, and stays. Durable only after `syncDirectory`
+   * of the parent.
+   */
+  removeDirectory(path: string): Promise<void>;
+
+  /**
    * Makes every name created, renamed or removed in this directory before the call durable. Rejecting, it leaves open
    * which of them are.
    */

@@ -4,7 +4,18 @@ import type { Clock, Timer } from './clock.ts';
 /** setTimeout takes 32 bits, and runs at once what does not fit. */
 const delayMsMax = 2 ** 31 - 1;
 
+export interface NodeClockOptions {
+  /** Whether a pending timer keeps the process alive, as the engine expects it. Default true. */
+  readonly holdsProcess?: boolean;
+}
+
 export class NodeClock implements Clock {
+  readonly #holdsProcess: boolean;
+
+  constructor({ holdsProcess = true }: NodeClockOptions = {}) {
+    this.#holdsProcess = holdsProcess;
+  }
+
   now(): number {
     return Date.now();
   }
@@ -14,7 +25,7 @@ export class NodeClock implements Clock {
   }
 
   setTimer(delayMs: number, task: () => void): Timer {
-    return new NodeTimer(delayMs, task);
+    return new NodeTimer(delayMs, task, this.#holdsProcess);
   }
 
   defer(task: () => void): void {
@@ -23,9 +34,11 @@ export class NodeClock implements Clock {
 }
 
 class NodeTimer implements Timer {
+  readonly #holdsProcess: boolean;
   #handle: NodeJS.Timeout | undefined;
 
-  constructor(delayMs: number, task: () => void) {
+  constructor(delayMs: number, task: () => void, holdsProcess: boolean) {
+    this.#holdsProcess = holdsProcess;
     this.#wait(delayMs, task);
   }
 
@@ -38,5 +51,6 @@ class NodeTimer implements Timer {
     const restMs = delayMs - delayMsMax;
     if (restMs <= 0) this.#handle = setTimeout(task, delayMs);
     else this.#handle = setTimeout(() => this.#wait(restMs, task), delayMsMax);
+    if (!this.#holdsProcess) this.#handle.unref();
   }
 }

@@ -17,6 +17,7 @@ import {
   readdir,
   realpath,
   rename,
+  rmdir,
   type Stats,
   unlink,
 } from 'node:fs';
@@ -94,6 +95,10 @@ export class NodeFileSystem implements FileSystem {
 
   async remove(path: string): Promise<void> {
     await call<void>({ operation: 'remove', path }, (done) => unlink(path, done));
+  }
+
+  async removeDirectory(path: string): Promise<void> {
+    await call<void>({ operation: 'remove directory', path }, (done) => rmdir(path, (error) => done(error)));
   }
 
   async syncDirectory(path: string): Promise<void> {

@@ -21,6 +21,7 @@ export type StorageOperation =
   | 'make directory'
   | 'rename'
   | 'remove'
+  | 'remove directory'
   | 'sync directory'
   | 'lock'
   | 'unlock';

@@ -158,6 +158,7 @@ export class SimFaults {
       case 'make directory':
       case 'rename':
       case 'remove':
+      case 'remove directory':
         return this.chances.nameError;
       case 'close':
       case 'lock':

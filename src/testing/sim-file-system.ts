@@ -109,6 +109,17 @@ export class SimFileSystem implements FileSystem {
     });
   }
 
+  async removeDirectory(path: string): Promise<void> {
+    await this.#submit({
+      operation: 'remove directory',
+      path,
+      effect: () => this.#storage.removeDirectory(path),
+      returned: (change) => {
+        change.returned = true;
+      },
+    });
+  }
+
   syncDirectory(path: string): Promise<void> {
     const node = this.#storage.names.find(path);
     const directory = node?.kind === 'directory' ? node : undefined;

@@ -104,6 +104,15 @@ export class SimNames {
     return this.#change({ id, what: 'remove', path, node, gone, comes: undefined });
   }
 
+  removeDirectory(id: number, path: string): NameChange {
+    const gone = this.placeOf(path, 'remove directory');
+    const node = gone.directory.live.get(gone.name);
+    if (node === undefined) throw failure('ENOENT', 'remove directory', path);
+    if (node.kind !== 'directory') throw failure('ENOTDIR', 'remove directory', path);
+    if (node.live.size > 0) throw failure('ENOTEMPTY', 'remove directory', path);
+    return this.#change({ id, what: 'remove', path, node, gone, comes: undefined });
+  }
+
   /** A name that has always been there. */
   plant(path: string, node: SimNode): void {
     const { directory, name } = this.placeOf(path, 'create');

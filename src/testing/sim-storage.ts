@@ -64,6 +64,10 @@ export class SimStorage {
     return change;
   }
 
+  removeDirectory(path: string): NameChange {
+    return this.names.removeDirectory(this.#nextId++, path);
+  }
+
   /** How many bytes of a write there is room for: all, fewer, or an error if not even the first. */
   roomForWrite(file: SimFile, position: number, byteLength: number, path: string): number {
     const length = this.faults.transferLength('write', byteLength);

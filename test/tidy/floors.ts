@@ -9,8 +9,8 @@ export const floors: Readonly<Record<string, number>> = {
   stage: 3,
   telemetry: 3,
   otlp: 3,
-  sdk: 4,
   pipeline: 4,
+  sdk: 5,
   cli: 5,
 };
 

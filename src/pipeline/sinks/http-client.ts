@@ -1,7 +1,8 @@
 // One request and its answer for sinks that speak HTTP: one deadline for all of it, no retries, no more of an answer in
 // memory than the limit.
 
-import { Agent, type Dispatcher } from 'undici';
+import type { Socket } from 'node:net';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import type { Clock } from '../../platform/clock.ts';
 import type { SinkAnswer } from '../contract/sink.ts';
 import { failureOf } from './http-failure.ts';
@@ -23,6 +24,8 @@ export interface HttpClientOptions {
   readonly timeoutMs: number;
   readonly answerBytesMax: number;
   readonly clock: Clock;
+  /** Whether a request under way keeps the process alive. Default true. */
+  readonly holdsProcess?: boolean;
 }
 
 export interface HttpPost {
@@ -55,7 +58,7 @@ export class HttpClient {
       headersTimeout: 0,
       bodyTimeout: 0,
       allowH2: false,
-      connect: { ...options.tls, timeout: options.timeoutMs },
+      connect: connectorOf(options),
     });
   }
 
@@ -101,6 +104,21 @@ export class HttpClient {
     const { bytes, isWhole } = await readUpTo(response.body, this.#options.answerBytesMax);
     return { kind: 'reply', status: response.statusCode, headers: response.headers, body: bytes, isWhole };
   }
+}
+
+type Connecting = buildConnector.BuildOptions | buildConnector.connector;
+
+function connectorOf({ tls, timeoutMs, holdsProcess = true }: HttpClientOptions): Connecting {
+  const options = { ...tls, timeout: timeoutMs, allowH2: false };
+  if (holdsProcess) return options;
+  // From the moment it begins to connect, which is why the connector is not left to undici; and for good: undici would
+  // take the socket back for each request.
+  const connect = buildConnector(options);
+  return (target, done) => {
+    const socket = connect(target, done) as unknown as Socket;
+    socket.unref();
+    socket.ref = () => socket;
+  };
 }
 
 async function readUpTo(

@@ -340,6 +340,19 @@ export const fileSystemCases: readonly FileSystemCase[] = [
     },
   },
   {
+    name: 'a directory is removed when nothing is in it',
+    async run({ fileSystem, directory }) {
+      await fileSystem.makeDirectory(`${directory}/a`);
+      await makeFile(fileSystem, `${directory}/a/b`, 'first');
+      await expectKind('io', fileSystem.removeDirectory(`${directory}/a`));
+      await expectKind('io', fileSystem.removeDirectory(`${directory}/a/b`));
+      await fileSystem.remove(`${directory}/a/b`);
+      await fileSystem.removeDirectory(`${directory}/a`);
+      expectEqual(await fileSystem.facts(`${directory}/a`), undefined, 'facts');
+      await expectKind('missing', fileSystem.removeDirectory(`${directory}/a`));
+    },
+  },
+  {
     name: 'a lock excludes another process until it is released',
     async run({ fileSystem, directory, otherProcess }) {
       const lock = await fileSystem.tryLock(`${directory}/lock`);
