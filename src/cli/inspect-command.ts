@@ -2,10 +2,17 @@
 
 import { basename, dirname, join, resolve } from 'node:path';
 import { StorageError } from '../base/errors.ts';
-import { type BufferInspection, type InspectedCursor, inspectBuffer } from '../engine/disk-buffer-inspection.ts';
+import {
+  type BufferInspection,
+  type InspectedCursor,
+  type InspectedSegment,
+  inspectBuffer,
+} from '../engine/disk-buffer-inspection.ts';
 import { type StatusFileContent, statusFileName } from '../pipeline/runtime/status-file.ts';
 import type { Invocation } from './invocation.ts';
 import { bytesText, columns, countOf, countText, durationText, type Output, styled } from './terminal.ts';
+
+const segmentsShown = 4;
 
 type SinkState = StatusFileContent['sinks'][number];
 
@@ -97,7 +104,22 @@ function describe(buffer: InspectedBuffer, nowMs: number, output: Output): strin
   const cursors = buffer.cursors.map((cursor) => cursorRow(cursor, buffer, nowMs));
   const table = [['cursor', 'backlog', '', 'oldest', 'sink'], ...cursors];
   const damage = damageText(buffer, output);
-  return `${styled(output, 'bold', directory)}\n${columns(facts)}\n${columns(table)}${damage}`;
+  const files = columns([['segment', 'bytes', 'first id', 'begun', ''], ...segmentRows(segments, nowMs)]);
+  return `${styled(output, 'bold', directory)}\n${columns(facts)}\n${columns(table)}\n${files}${damage}`;
+}
+
+/** All of a few; of many the oldest and the youngest. */
+function segmentRows(segments: readonly InspectedSegment[], nowMs: number): string[][] {
+  const rows = segments.map(({ number, byteLength, firstId, createdMs, state }) => [
+    String(number),
+    bytesText(byteLength),
+    firstId === undefined ? '-' : countText(firstId),
+    createdMs === undefined ? '-' : `${durationText(nowMs - createdMs)} ago`,
+    state === 'known' ? '' : state,
+  ]);
+  if (rows.length <= 2 * segmentsShown) return rows;
+  const between = countOf(rows.length - 2 * segmentsShown, 'more segment');
+  return [...rows.slice(0, segmentsShown), ['...', between], ...rows.slice(-segmentsShown)];
 }
 
 function holderText({ holder, isInUse }: InspectedBuffer): string {

@@ -64,6 +64,7 @@ describe('inspect', () => {
     expect(await cli.run('inspect', 'buffers/archive')).toBe(0);
     expect(cli.out).toMatch(/held by +process \d+ on/);
     expect(cli.out).toMatch(/archive +\d events? +\d+ B .*otlp, blocked for \d+ ms: 401/);
+    expect(cli.out).toMatch(/segment +bytes +first id +begun\n +1 +[\d.]+ \w+ +1 +\d+ ms ago/);
     expect(cli.out).toMatch(/old +3 events +21 B .*none in the last config.*spillway cursor remove .*archive old/);
   });
 
