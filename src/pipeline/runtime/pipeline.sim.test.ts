@@ -42,6 +42,8 @@ interface Outlet {
   ofLife: Set<number>;
   /** Whether an answer of this life may have been lost: then what it took may come again. */
   hasDoubt: boolean;
+  /** Numbers of what was halved: when the rest of a record has no answer, all of it comes again. */
+  readonly divided: Set<number>;
   /** Numbers that no later life may bring again. */
   readonly certain: Set<number>;
   /** Numbers that were answered `delivered`, in all lives. */
@@ -74,6 +76,7 @@ class Trial {
       ofLife: new Set(),
       hasDoubt: false,
       certain: new Set(),
+      divided: new Set(),
       taken: [],
     }));
   }
@@ -122,7 +125,7 @@ class Trial {
     if (rig.timers > 0)
       throw new Error(`${rig.timers} timers are left after ${end}: ${rig.world.pending().join('; ')}`);
     if (rig.disk.openFileCount(rig.process) > 0) throw new Error(`files are left open after ${end}`);
-    if (end === 'stop' && isWell) this.#keepsAll();
+    if (end === 'stop' && isWell && took < shutdownTimeoutMs) this.#keepsAll();
     rig.kill();
   }
 
@@ -221,6 +224,8 @@ class Trial {
       return { kind: 'retryable', reason: 'aborted' };
     }
     if (answer.kind === 'delivered') this.#takes(outlet, events);
+    else if (answer.kind === 'rejected' || answer.kind === 'too_large')
+      for (const each of events) outlet.divided.add(each);
     return answer;
   }
 
@@ -299,7 +304,9 @@ class Trial {
   /** A graceful stop beside sinks and a disk that are well: nothing is repeated after it, nothing in memory is lost. */
   #keepsAll(): void {
     if (this.#kind !== 'disk') this.#checkAllArrived();
-    for (const { certain, taken } of this.#outlets) for (const event of taken) certain.add(event);
+    for (const { certain, divided, taken } of this.#outlets) {
+      for (const event of taken) if (!divided.has(event)) certain.add(event);
+    }
   }
 
   #checkAllArrived(): void {
