@@ -1,9 +1,11 @@
 // What a receiver would stumble over, deep inside of events that countEvents does not look into.
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fullRequestEvents, fullRequests } from '../../test/otlp/full-request.ts';
 import { checkRequest } from './check.ts';
 import { countEvents } from './count.ts';
+import { decodeRequest } from './decode.ts';
 import { encodeRequest } from './encode.ts';
+import { messagesMax } from './schema.ts';
 import { signals } from './signal.ts';
 
 function field(number: number, ...parts: readonly (readonly number[])[]): number[] {
@@ -12,12 +14,12 @@ function field(number: number, ...parts: readonly (readonly number[])[]): number
 }
 
 /** What is said of a log record with these bytes. */
-function record(bytes: readonly number[]): number | undefined {
+function record(bytes: readonly number[]): ReturnType<typeof checkRequest> {
   return checkRequest('logs', Uint8Array.from(field(1, field(2, field(2, bytes)))));
 }
 
 /** What is said of a histogram data point with these bytes. */
-function point(bytes: readonly number[]): number | undefined {
+function point(bytes: readonly number[]): ReturnType<typeof checkRequest> {
   return checkRequest('metrics', Uint8Array.from(field(1, field(2, field(2, field(9, field(1, bytes)))))));
 }
 
@@ -57,9 +59,35 @@ it('looks into packed numbers', () => {
   expect(point(field(6, eight, eight))).toBe(1);
   expect(point([0x31, ...eight])).toBe(1);
   expect(point(field(6, eight, [1]))).toBeUndefined();
-  const buckets = (bytes: readonly number[]): number | undefined =>
+  const buckets = (bytes: readonly number[]): ReturnType<typeof checkRequest> =>
     checkRequest('metrics', Uint8Array.from(field(1, field(2, field(2, field(10, field(1, field(8, bytes))))))));
   expect(buckets(field(2, [0x80, 0x01, 0x05]))).toBe(1);
   expect(buckets([0x10, 0x05])).toBe(1);
   expect(buckets(field(2, [0x05, 0x80]))).toBeUndefined();
+});
+
+describe('more messages than memory should hold', () => {
+  /** A log record with so many empty attributes, and the four messages around them. */
+  function crowd(attributes: number): Uint8Array {
+    const inner = Buffer.alloc(2 * attributes, Buffer.of(0x32, 0));
+    return [18, 18, 10].reduce<Buffer>(
+      (body, tag) => Buffer.concat([Buffer.of(tag), varint(body.length), body]),
+      inner,
+    );
+  }
+
+  function varint(value: number): Buffer {
+    const bytes: number[] = [];
+    for (let rest = value; rest > 0; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + (rest < 128 ? 0 : 128));
+    return Buffer.from(bytes);
+  }
+
+  it('are not let in', () => {
+    expect(checkRequest('logs', crowd(messagesMax - 4))).toBe(1);
+    expect(checkRequest('logs', crowd(messagesMax - 3))).toBe('too_many_messages');
+  });
+
+  it('are not decoded', () => {
+    expect(decodeRequest('logs', crowd(messagesMax - 3))).toBeUndefined();
+  });
 });

@@ -3,22 +3,30 @@
 // For the door: batches of many peers are merged on their way, and one that no receiver can decode would have all of
 // them refused. So what a decoder stumbles over is refused here, with a 400 for the peer that sent it: malformed
 // bytes at any depth, a known field of a wrong wire type (spans posted as logs), ids of a wrong length, more than
-// `nestingMax` levels. Unknown fields are fine, and text is not asked to be UTF-8: receivers differ there. Allocates
+// `nestingMax` levels. So is what would take too much memory to decode, more than `messagesMax` messages: behind the
+// door it would end the process, and the next one that reads the same bytes from disk. Unknown fields are fine, and text is not asked to be UTF-8: receivers differ there. Allocates
 // nothing per field.
 import { countEvents } from './count.ts';
-import { type Field, type Message, nestingMax, requestOf } from './schema.ts';
+import { type Field, type Message, messagesMax, nestingMax, requestOf } from './schema.ts';
 import type { Signal } from './signal.ts';
 import { fieldNumberOf, malformed, WireReader, wireFixed64, wireLength, wireVarint } from './wire.ts';
 
 /** What countEvents says of requests that are sound down to the last field; undefined for all others. */
-export function checkRequest(signal: Signal, bytes: Uint8Array): number | undefined {
+export function checkRequest(signal: Signal, bytes: Uint8Array): number | 'too_many_messages' | undefined {
   const events = countEvents(signal, bytes);
   if (events === undefined) return undefined;
-  return isSound(new WireReader(bytes), requestOf[signal], bytes.length, 0) ? events : undefined;
+  const reader = new CountingReader(bytes);
+  if (isSound(reader, requestOf[signal], bytes.length, 0)) return events;
+  return reader.messageCount > messagesMax ? 'too_many_messages' : undefined;
 }
 
-function isSound(reader: WireReader, message: Message, end: number, depth: number): boolean {
-  if (depth > nestingMax) return false;
+class CountingReader extends WireReader {
+  messageCount = 0;
+}
+
+function isSound(reader: CountingReader, message: Message, end: number, depth: number): boolean {
+  reader.messageCount += 1;
+  if (depth > nestingMax || reader.messageCount > messagesMax) return false;
   const { byNumber } = message;
   while (reader.position < end) {
     const tag = reader.tag(end);
@@ -38,7 +46,7 @@ function isSound(reader: WireReader, message: Message, end: number, depth: numbe
 }
 
 /** The value between the reader's position and `end`, which came with a length. */
-function isSoundValue(reader: WireReader, field: Field, end: number, depth: number): boolean {
+function isSoundValue(reader: CountingReader, field: Field, end: number, depth: number): boolean {
   if (field.message !== undefined) return isSound(reader, field.message, end, depth + 1);
   const length = end - reader.position;
   switch (field.kind) {

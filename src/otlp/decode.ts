@@ -2,11 +2,11 @@
 //
 // For sinks that need fields; what only passes through is never decoded. Unknown fields are left out; a field that
 // comes twice counts as protobuf has it: the last one, or both joined if it is a message. A known field of a wrong
-// wire type, anything cut or malformed at any depth, and more than `nestingMax` levels make the whole request
-// undefined. Lenient where the sense is kept: ids may have any length, and bytes that are no UTF-8 become U+FFFD.
+// wire type, anything cut or malformed at any depth, more than `nestingMax` levels and more than `messagesMax`
+// messages make the whole request undefined. Lenient where the sense is kept: ids may have any length, and bytes that are no UTF-8 become U+FFFD.
 import { decimalOfSigned, decimalOfUnsigned } from './integers.ts';
 import type { DataPoint, KeyValue, LogRecord, Metric, RequestOf, Resource, Scope, Span } from './request.ts';
-import { type Field, type Message, messageOf, nestingMax, pathOf, requestOf } from './schema.ts';
+import { type Field, type Message, messageOf, messagesMax, nestingMax, pathOf, requestOf } from './schema.ts';
 import type { Signal } from './signal.ts';
 import { fieldNumberOf, malformed, WireReader, wireFixed32, wireFixed64, wireLength, wireVarint } from './wire.ts';
 import { unzigzag } from './wire-writer.ts';
@@ -89,6 +89,7 @@ class Decoder {
   readonly #bytes: Buffer;
   readonly #view: DataView;
   readonly #reader: WireReader;
+  #messageCount = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -98,7 +99,8 @@ class Decoder {
 
   /** Reads a message up to `end` into `target`. False: it is malformed. */
   message(message: Message, target: Plain, end: number, depth: number): boolean {
-    if (depth > nestingMax) return false;
+    this.#messageCount += 1;
+    if (depth > nestingMax || this.#messageCount > messagesMax) return false;
     const reader = this.#reader;
     while (reader.position < end) {
       const tag = reader.tag(end);

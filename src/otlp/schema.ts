@@ -288,6 +288,12 @@ export const pathOf: Readonly<Record<Signal, readonly [string, string, string]>>
 /** As many messages inside messages as protobuf's own decoders take by default. */
 export const nestingMax = 100;
 
+/**
+ * Messages in a request. Two bytes are enough for one that takes a hundred once it is decoded: the memory of a small
+ * container would not hold a request of nothing else. Dense telemetry has one in ten bytes.
+ */
+export const messagesMax = 2_000_000;
+
 interface Draft extends Message {
   readonly fields: Field[];
   readonly byNumber: (Field | undefined)[];

@@ -176,6 +176,11 @@ describe.each([
 it('of more objects than memory should hold is 413, however few bytes they are', async () => {
   const reply = await send('logs', `{"x":[${Array(1_000_000).fill('{}').join()}]}`, json);
   expect([reply.status, decodeStatusMessage(reply.body, 'json')]).toEqual([413, expect.stringContaining('objects')]);
+  const inProtobuf = await send('logs', Buffer.alloc(5_000_000, Uint8Array.of(0x0a, 0)));
+  expect([inProtobuf.status, decodeStatusMessage(inProtobuf.body, 'protobuf')]).toEqual([
+    413,
+    expect.stringContaining('messages'),
+  ]);
 });
 
 it.each<[string, Signal, Uint8Array]>([

@@ -141,9 +141,9 @@ type Counted =
 
 function counted(signal: Signal, bytes: Uint8Array): Counted {
   const events = checkRequest(signal, bytes);
-  return events === undefined
-    ? { ok: false, reason: `the body is no OTLP request for ${signal}` }
-    : { ok: true, bytes, events };
+  if (events === undefined) return { ok: false, reason: `the body is no OTLP request for ${signal}` };
+  if (events !== 'too_many_messages') return { ok: true, bytes, events };
+  return { ok: false, reason: 'the body has too many messages in it; send smaller batches', isTooLarge: true };
 }
 
 function success(encoding: ResponseEncoding): HttpAnswer {
