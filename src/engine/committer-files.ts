@@ -90,6 +90,8 @@ export class SegmentFiles {
       // Jobs come in the order of the log: whatever was filled before has been written in full.
       if (entry !== undefined) entry.segment.complete = true;
       entry = await this.#create(header);
+      // Not left to the next sync, which a full disk may put off: once removed, an open file still takes its room.
+      await this.#closeFinished();
     }
     if (!entry.headerWritten) {
       await this.#writeFully(entry, encodeSegmentHeader(header), 0);

@@ -186,6 +186,8 @@ export class Reclaimer {
       return false;
     }
     this.#catalog.remove(segment);
+    // A full disk has its room back when the last descriptor is closed, and a reader that waits may have one.
+    await Promise.all(this.#cursors.all.map((cursor) => cursor.letGo(segment.number)));
     this.#events.emit('segment_freed', { segment: segment.number, byteLength: segment.byteLength });
     this.#freed();
     return true;

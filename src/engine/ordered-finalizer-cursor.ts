@@ -199,6 +199,11 @@ export class Cursor implements DeliveryOwner {
     this.#wake?.();
   }
 
+  /** A segment that every cursor has passed was removed. */
+  async letGo(segment: number): Promise<void> {
+    await this.#feed.letGo?.(segment);
+  }
+
   /** Hands out nothing until `resume`. */
   pause(): void {
     if (this.#state === 'open') this.#state = 'paused';

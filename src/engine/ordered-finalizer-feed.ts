@@ -60,6 +60,8 @@ export interface CursorFeed {
   jump(place: ReadStart): Promise<void>;
   /** The finalizer has released entries: what only they needed is let go. */
   released(): void;
+  /** A segment that nobody needs any more was removed: its file is to be closed, if there are files. */
+  letGo?(segment: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -161,6 +163,10 @@ export class FrameFeed implements CursorFeed {
       this.#unsettledBytes -= held.copy.frame.byteLength;
       if (held.copy.frame.nextId > this.#place.nextId) this.#place = behind(held.copy);
     }
+  }
+
+  letGo(segment: number): Promise<void> {
+    return this.#reader.letGo(segment);
   }
 
   close(): Promise<void> {

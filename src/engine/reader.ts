@@ -79,6 +79,7 @@ export class LogReader {
   /** Whether the place is still the unverified hint. */
   #hinted = true;
   #open: OpenFile | undefined;
+  #isLoading = false;
   #pending: FrameCopy | undefined;
   /** The segment whose header or file is wanted now: what three tries are made for. */
   #wantedNow: Segment | undefined;
@@ -121,6 +122,7 @@ export class LogReader {
     if (this.#tries > 0 && delayMs > 0) {
       await new Promise<void>((resolve) => this.#context.clock.setTimer(delayMs, resolve));
     }
+    this.#isLoading = true;
     try {
       const open = this.#open;
       if (open === undefined || open.segment !== this.#wanted) await this.#openSegment();
@@ -134,6 +136,8 @@ export class LogReader {
       mark('reader.read_failed');
       if (this.#tries >= readTriesMax && !isUnopened(cause)) await this.#giveUpOnBlocks();
       throw cause;
+    } finally {
+      this.#isLoading = false;
     }
   }
 
@@ -145,6 +149,12 @@ export class LogReader {
     this.#hinted = false;
     this.#pending = undefined;
     await this.close();
+  }
+
+  /** The segment is gone, and the disk has its bytes back once nobody has the file open. */
+  async letGo(segment: number): Promise<void> {
+    // Whoever loads is on its way to the next file, and closes this one then.
+    if (this.#open?.segment.number === segment && !this.#isLoading) await this.close();
   }
 
   /** Gives the descriptor back; reading may go on afterwards. */

@@ -247,6 +247,24 @@ describe('a bug of ours', () => {
   });
 });
 
+describe('a full disk', () => {
+  it('goes on by itself once everything on it is delivered', async () => {
+    const [rig, tap, basin] = [new PipelineRig({ capacityBytes: 380_000 }), new Tap(), new Basin()];
+    basin.answer = away;
+    const buffers = [{ id: 'basin', stages: [diskStage({ max_size: 4 * 2 ** 20 })] }]; // Segments of 256 KiB.
+    const pipeline = await rig.start(rig.settings(tap, [sinkOf('basin', basin)], { buffers }));
+    const emitted = numbers(1, 60).map((first) => tap.emit(first, 1, {}, 'x'.repeat(10_000)));
+    await rig.advance(10_000);
+    expect(pipeline.status().buffers[0]?.state).toBe('stalled');
+    basin.answer = () => ({ kind: 'delivered' });
+    await rig.advance(60_000);
+    expect(pipeline.status().buffers[0]?.state).toBe('open');
+    expect(await rig.run(Promise.all(emitted))).toEqual(numbers(1, 60).map(() => ({ kind: 'accepted' })));
+    await rig.until(() => basin.received.length === 60);
+    await rig.run(pipeline.stop());
+  });
+});
+
 describe('a status', () => {
   it('forgets the reason of a crash once the source has run well', async () => {
     const [rig, tap, basin] = [new PipelineRig(), new Tap(), new Basin()];
