@@ -35,12 +35,12 @@ const dashboard = JSON.parse(read('deploy/grafana/spillway.json')) as Dashboard;
 const targets = dashboard.panels.flatMap(({ title, targets: asked = [] }) => asked.map((each) => ({ title, ...each })));
 
 /** Every name that Prometheus gets from us, with the labels that it has. */
-const labelsByName = new Map(
-  metricTable.flatMap((metric) => {
+const labelsByName = new Map<string, readonly string[]>(
+  metricTable.flatMap((metric): [string, readonly string[]][] => {
     const name = prometheusName(metric);
     const labels = ['instance', 'job', ...metric.attributes.map((attribute) => attribute.replaceAll('.', '_'))];
-    if (metric.kind !== 'histogram') return [[name, labels] as const];
-    return ['_bucket', '_sum', '_count'].map((suffix) => [`${name}${suffix}`, [...labels, 'le']] as const);
+    if (metric.kind !== 'histogram') return [[name, labels]];
+    return ['_bucket', '_sum', '_count'].map((suffix) => [`${name}${suffix}`, [...labels, 'le']]);
   }),
 );
 

@@ -1,5 +1,6 @@
 // Collects what a subject reports, as a test compares it.
 
+import type { Span, SpanOptions, Tracer, TracerProvider } from '@opentelemetry/api';
 import type { Attributes, Report, Subject } from '../src/telemetry/measurement.ts';
 import { metricOf } from '../src/telemetry/metric-table.ts';
 
@@ -48,4 +49,57 @@ export async function collected(subject: Subject): Promise<Points> {
   const report: Report = (name, value, attributes) => all.push({ name, value, attributes });
   await subject.collect(report);
   return new Points(all);
+}
+
+export interface KeptSpan {
+  readonly name: string;
+  readonly options: SpanOptions;
+  attributes: Attributes | Readonly<Record<string, unknown>>;
+  status: unknown;
+  readonly events: string[];
+  endMs: unknown;
+  isEnded: boolean;
+}
+
+/** A tracer provider that keeps what it is told. */
+export class SpanKeeper {
+  readonly spans: KeptSpan[] = [];
+  readonly provider: TracerProvider = { getTracer: () => this.#tracer() };
+
+  #tracer(): Tracer {
+    return { startSpan: (name: string, options: SpanOptions = {}) => this.#start(name, options) } as Tracer;
+  }
+
+  #start(name: string, options: SpanOptions): Span {
+    const { attributes = {} } = options;
+    const kept: KeptSpan = {
+      name,
+      options,
+      attributes,
+      status: undefined,
+      events: [],
+      endMs: undefined,
+      isEnded: false,
+    };
+    this.spans.push(kept);
+    const span = {
+      setAttributes: (more: object) => {
+        kept.attributes = { ...kept.attributes, ...more };
+      },
+      setAttribute: (key: string, value: unknown) => {
+        kept.attributes = { ...kept.attributes, [key]: value };
+      },
+      setStatus: (status: unknown) => {
+        kept.status = status;
+      },
+      addEvent: (event: string) => {
+        kept.events.push(event);
+      },
+      end: (endMs: unknown) => {
+        kept.endMs = endMs;
+        kept.isEnded = true;
+      },
+    };
+    return span as unknown as Span;
+  }
 }

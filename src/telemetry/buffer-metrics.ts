@@ -10,6 +10,7 @@ import type { Clock } from '../platform/clock.ts';
 import { FillRates } from './fill-rates.ts';
 import { type Attributes, type Report, reportState, type Subject } from './measurement.ts';
 import { componentName, componentType, cursorName, lossReason, stateName } from './metric-table.ts';
+import type { SampledSpans } from './sampled-spans.ts';
 
 /** How long a collection waits for the disk: when it hangs, the other metrics are wanted most. */
 const patienceMs = 1_000;
@@ -58,6 +59,8 @@ export interface BufferMetricsOptions {
   readonly clock: Clock;
   /** Takes what has a distribution. */
   readonly record: Report;
+  /** Makes spans of commits. Default: none. */
+  readonly spans?: SampledSpans | undefined;
 }
 
 export class BufferMetrics implements Subject {
@@ -74,7 +77,7 @@ export class BufferMetrics implements Subject {
   readonly #counts = { damage: 0, publishFailures: 0, freedBytes: 0 };
   readonly #forget: readonly (() => void)[];
 
-  constructor({ buffer, name, type, clock, record }: BufferMetricsOptions) {
+  constructor({ buffer, name, type, clock, record, spans }: BufferMetricsOptions) {
     this.#buffer = buffer;
     this.#clock = clock;
     const attributes = { [componentName]: name, [componentType]: type };
@@ -97,6 +100,14 @@ export class BufferMetrics implements Subject {
         record('spillway.buffer.append.duration', waitedMs / 1_000, attributes);
         record('spillway.buffer.commit.duration', tookMs / 1_000, attributes);
         record('spillway.buffer.group.records', records, attributes);
+        const toMs = clock.now();
+        spans?.add({
+          name: 'spillway.commit',
+          fromMs: toMs - waitedMs,
+          toMs,
+          attributes: { ...attributes, 'spillway.group.records': records },
+          marks: { 'the write begins': toMs - tookMs },
+        });
       }),
       events.on('synced', ({ tookMs }) => record('spillway.buffer.sync.duration', tookMs / 1_000, attributes)),
     ];

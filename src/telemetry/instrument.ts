@@ -1,10 +1,11 @@
 // Measures a buffer with OpenTelemetry: what `spillway/telemetry` is for.
 
-import { type MeterProvider, metrics } from '@opentelemetry/api';
+import { type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api';
 import type { Clock } from '../platform/clock.ts';
 import { nodePlatform } from '../platform/node-platform.ts';
 import { BufferMetrics, type MeasuredBuffer } from './buffer-metrics.ts';
 import { Instruments } from './instruments.ts';
+import { SampledSpans } from './sampled-spans.ts';
 
 export interface InstrumentOptions {
   /** Default: the global one, as it is at this moment. */
@@ -13,6 +14,10 @@ export interface InstrumentOptions {
   readonly name?: string;
   /** `otel.component.type`. Default: `disk_buffer`. */
   readonly type?: string;
+  /** Of how many commits a span is made, 0 .. 1. Default 0: of none. */
+  readonly spanRatio?: number;
+  /** Default: the global one. */
+  readonly tracerProvider?: TracerProvider;
   /** Default: the real one. */
   readonly clock?: Clock;
 }
@@ -25,9 +30,11 @@ let instrumented = 0;
  */
 export function instrument(buffer: MeasuredBuffer, options: InstrumentOptions = {}): () => void {
   const { meterProvider = metrics.getMeterProvider(), type = 'disk_buffer', clock = nodePlatform().clock } = options;
-  const { name = `${type}/${instrumented++}` } = options;
+  const { name = `${type}/${instrumented++}`, spanRatio = 0, tracerProvider } = options;
   const instruments = new Instruments(meterProvider);
-  const measured = new BufferMetrics({ buffer, name, type, clock, record: instruments.record });
+  const provider = tracerProvider ?? trace.getTracerProvider();
+  const spans = spanRatio > 0 ? new SampledSpans({ provider, ratio: spanRatio }) : undefined;
+  const measured = new BufferMetrics({ buffer, name, type, clock, record: instruments.record, spans });
   const forget = instruments.observe(measured);
   return () => {
     forget();

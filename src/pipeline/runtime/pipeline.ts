@@ -254,7 +254,7 @@ export class Pipeline {
     } catch (cause) {
       this.#problems.push(cause);
     }
-    this.#telemetry.end();
+    await this.#telemetry.end(this.#hurry.signal);
     this.#deadline?.cancel();
     this.#state = 'stopped';
     if (this.#problems.length > 0) this.#ended.reject(this.#problems[0]);

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
-import { away, Basin, diskStage, memoryStage, PipelineRig, sinkOf, Tap } from '../../../test/pipeline-rig.ts';
+import { away, Basin, diskStage, memoryStage, PipelineRig, sinkOf, Tap, worldOf } from '../../../test/pipeline-rig.ts';
 import { type Family, readPrometheusText } from '../../../test/prometheus-text.ts';
+import { SpanKeeper } from '../../../test/telemetry-rig.ts';
 import { metricTable } from '../../telemetry/metric-table.ts';
 import { prometheusName } from '../../telemetry/prometheus-text.ts';
 import type { SinkAnswer } from '../contract/sink.ts';
-import type { Pipeline } from '../runtime/pipeline.ts';
+import { Pipeline } from '../runtime/pipeline.ts';
 
 type Families = Map<string, Family>;
 
@@ -117,6 +118,62 @@ test('measures buffers in memory and chains as far as they know themselves', asy
   expect(value(families, 'spillway_buffer_disk_limit_bytes', chain)).toBeGreaterThan(2 ** 20);
   expect(value(families, 'spillway_cursor_oldest_age_seconds', memory)).toBeUndefined();
   await rig.run(pipeline.abort());
+});
+
+test('makes spans of commits and deliveries on request', async () => {
+  const rig = new PipelineRig();
+  const tap = new Tap();
+  const basin = new Basin();
+  const answers: SinkAnswer[] = [away()];
+  basin.answer = () => answers.shift() ?? { kind: 'delivered' };
+  const keeper = new SpanKeeper();
+  const telemetry = { spans: { provider: keeper.provider, ratio: 1 } };
+  const settings = rig.settings(tap, [sinkOf('archive', basin)]);
+  const pipeline = await rig.run(Pipeline.start(settings, { world: worldOf(rig.process), log: rig.log, telemetry }));
+  await rig.run(tap.emit(1, 3));
+  await rig.until(() => basin.received.length === 3);
+  await rig.run(pipeline.stop());
+  expect(keeper.spans.every(({ isEnded }) => isEnded)).toBe(true);
+  expect(keeper.spans.map(({ name, status }) => [name, status])).toEqual([
+    ['spillway.commit', undefined],
+    ['spillway.deliver', { code: 2, message: 'away' }],
+    ['spillway.deliver', undefined],
+  ]);
+  expect(keeper.spans[1]?.attributes).toMatchObject({
+    'otel.component.name': 'archive',
+    'spillway.signal': 'logs',
+    'spillway.batch.events': 3,
+    'error.type': 'retryable',
+  });
+});
+
+test('lets its targets have the last values, and waits for them no longer than they deserve', async () => {
+  const rig = new PipelineRig();
+  const tap = new Tap();
+  const start = (end: () => Promise<void>): Promise<Pipeline> =>
+    rig.run(
+      Pipeline.start(rig.settings(tap, [sinkOf('archive', new Basin())]), {
+        world: worldOf(rig.process),
+        log: rig.log,
+        telemetry: { end },
+      }),
+    );
+  let ends = 0;
+  await rig.run(
+    (
+      await start(async () => {
+        ends += 1;
+        throw new Error('away');
+      })
+    ).stop(),
+  );
+  expect(ends).toBe(1);
+  const never = (): Promise<void> => new Promise(() => undefined);
+  const patient = await start(never);
+  expect(await rig.took(20_000, patient.stop())).toBeCloseTo(5_000, -2);
+  const hurried = await start(never);
+  expect(await rig.took(20_000, hurried.abort())).toBeLessThan(2_000);
+  expect(rig.timers).toBe(0);
 });
 
 test('every metric of the table but those that take a minute is there, and nothing else', async () => {
