@@ -20,8 +20,9 @@ const retryAfterFullMs = 1_000;
 const retryAfterFailureMs = 5_000;
 
 /**
- * From the best answer to the worst; of several buffers' answers, and of two halves', the worst counts. An answer after
- * which the peer comes again is worse than one that is final: nothing shall be lost because something else was too large.
+ * From the best answer to the worst; of several buffers' answers, and of two halves', the worst counts. An answer
+ * after which the peer comes again is worse than one that is final: nothing shall be lost because something else was
+ * too large.
  */
 const severity: readonly EmitResult['kind'][] = ['accepted', 'dropped', 'too_large', 'full', 'unavailable'];
 

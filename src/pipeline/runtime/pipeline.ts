@@ -163,7 +163,7 @@ export class Pipeline {
     };
   }
 
-  /** Ends gracefully, within the shutdown timeout. Resolves when everything is closed; what goes wrong is in `ended`. */
+  /** Ends gracefully, within the shutdown timeout. Resolves when all is closed; what goes wrong is in `ended`. */
   stop(): Promise<void> {
     this.#asked.abort();
     const done = this.#end('stopped');
@@ -308,7 +308,7 @@ export class Pipeline {
   }
 }
 
-/** A directory that somebody holds is waited for; whoever stops us does not wait with us, but for what can be closed. */
+/** A directory that somebody holds is waited for; whoever stops us waits only for what can be closed at once. */
 async function unlessStopped<Value>(
   opening: Promise<Value>,
   clock: Clock,
