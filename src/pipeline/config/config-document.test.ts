@@ -38,6 +38,11 @@ it('tells why a variable between brackets is no YAML', async () => {
   expect(first).toContain('inside [ ] and { } a variable needs quotes: "${NAME}"');
 });
 
+it('refuses what was not saved as UTF-8', async () => {
+  const config = Buffer.from(withSink('url: http://store\npassword: caf\u00e9'), 'latin1').toString();
+  expect(await issuesOf(config)).toEqual(['9:18 : a character here is not UTF-8; save the file as UTF-8']);
+});
+
 it('refuses a second document, at its place', async () => {
   expect(await issuesOf(`${ok}\n---\na: 1`)).toEqual([
     '9:1 : a second document begins here; a config is one: remove the "---"',

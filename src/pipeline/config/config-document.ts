@@ -84,6 +84,13 @@ class DocumentReader {
 
   /** The document, or undefined if it cannot be read; errors that it still has are of tags. */
   #parse(): Document.Parsed | undefined {
+    // What stands for bytes that are no text: left alone, a password would silently be another one.
+    const foreign = this.#text.indexOf('\ufffd');
+    if (foreign >= 0) {
+      const message = 'a character here is not UTF-8; save the file as UTF-8';
+      this.#issues.error({ path: [], place: this.#placeAt(foreign), message });
+      return undefined;
+    }
     const [document, second] = parseAllDocuments(this.#text, {
       version: '1.2',
       schema: 'core',

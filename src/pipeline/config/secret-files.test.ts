@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { issuesOf, load, refusal, withSink } from '../../../test/config-rig.ts';
 
 const sink = (lines: string): string => withSink(`url: http://store\n${lines}`);
-const disk = { '/run/word': 'hunter2\n', '/etc/spillway/near': 'a\nb\r\n\n', '/empty': '', '/denied': undefined };
+const disk = {
+  '/run/word': 'hunter2\n',
+  '/etc/spillway/near': 'a\nb\r\n\n',
+  '/empty': '',
+  '/binary': 'a\ufffdb',
+  '/denied': undefined,
+};
 
 async function options(lines: string, env = {}): Promise<unknown> {
   return (await load(sink(lines), { disk, env })).settings.sinks[0]?.options;
@@ -46,6 +52,12 @@ describe('a file that gives no secret', () => {
     ]);
     expect(await issuesOf(sink('password_file: [a]'), { disk })).toEqual([
       '9:20 sinks.out.password_file: expected the path of a file that holds the secret',
+    ]);
+  });
+
+  it('is no text', async () => {
+    expect(await issuesOf(sink('password_file: /binary'), { disk })).toEqual([
+      '9:20 sinks.out.password_file: the file /binary holds bytes that are not UTF-8; expected text',
     ]);
   });
 

@@ -82,6 +82,10 @@ async function readSecret(node: ConfigNode, path: ConfigPath, options: SecretFil
       issues.unreadable({ ...where, message: `the file ${shown} does not exist; expected it to hold the secret` });
       return broken;
     }
+    if (text.includes('\ufffd')) {
+      issues.error({ ...where, message: `the file ${shown} holds bytes that are not UTF-8; expected text` });
+      return broken;
+    }
     return { ...broken, value: text.replace(/\r?\n$/, ''), isBroken: false };
   } catch {
     issues.unreadable({ ...where, message: `the file ${shown} cannot be read; expected it to hold the secret` });
