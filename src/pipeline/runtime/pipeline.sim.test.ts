@@ -55,6 +55,7 @@ class Trial {
   readonly #random: SeededRandom;
   readonly #tap = new Tap();
   readonly #kind: Kind;
+  readonly #durability: 'sync' | 'interval' | 'os';
   readonly #outlets: Outlet[];
   /** First number and count of every batch that was answered `accepted`, while what holds it is not known to forget. */
   #accepted: { readonly first: number; readonly events: number }[] = [];
@@ -66,6 +67,7 @@ class Trial {
     this.#rig = new PipelineRig({ seed });
     this.#random = this.#rig.world.random.fork('trial');
     this.#kind = this.#random.pick(['disk', 'disk', 'memory', 'chain']);
+    this.#durability = this.#random.pick(['sync', 'sync', 'interval', 'os']);
     const isShared = this.#random.chance(0.5);
     this.#outlets = numbers(1, this.#random.between(1, 3)).map((number) => ({
       id: `sink-${number}`,
@@ -104,7 +106,8 @@ class Trial {
     await this.#end(pipeline, end, pending);
     this.#healDisk();
     this.#checkOrder();
-    if (this.#kind !== 'disk') this.#accepted = []; // What was in memory may be gone.
+    // What was in memory may be gone, and what was not on stable storage when the power failed.
+    if (this.#kind !== 'disk' || (end === 'power' && this.#durability !== 'sync')) this.#accepted = [];
   }
 
   async #end(pipeline: Pipeline, end: End, pending: readonly Promise<unknown>[]): Promise<void> {
@@ -159,7 +162,8 @@ class Trial {
   #stages(): BufferStageSettings[] {
     const memory = memoryStage({ max_events: 60 });
     if (this.#kind === 'memory') return [memory];
-    return this.#kind === 'chain' ? [memory, diskStage()] : [diskStage()];
+    const disk = diskStage({ durability: this.#durability });
+    return this.#kind === 'chain' ? [memory, disk] : [disk];
   }
 
   #drawMood(): Mood {
@@ -169,8 +173,11 @@ class Trial {
   #troubleDisk(): void {
     const { faults } = this.#rig.disk;
     this.#diskIsWell = false;
-    if (this.#random.chance(0.5)) faults.inject({ fault: 'ENOSPC', operation: ['write', 'create'], path: /buffers/ });
-    else faults.chances = { slow: 0.3 };
+    const path = /buffers.*seg$/;
+    const draw = this.#random.fraction();
+    if (draw < 0.4) faults.inject({ fault: 'ENOSPC', operation: ['write', 'create'], path });
+    else if (draw < 0.5) faults.inject({ fault: 'EIO', operation: ['write', 'sync'], path, times: 1 });
+    else faults.chances = { slow: 0.3, shortRead: 0.1, shortWrite: 0.1 };
   }
 
   #healDisk(): void {
