@@ -23,6 +23,8 @@ export interface EntryOptions {
 
 /** Bytes of all entries of a batch, at most. Events repeat their resource, so these can be many times the batch. */
 const entriesBytesMax = 64 * 1024 * 1024;
+/** What an entry takes beside its data until it was answered: its command and who waits for it. */
+const entryOverheadBytes = 1024;
 
 export type Entries =
   | { readonly kind: 'entries'; readonly entries: readonly Entry[]; readonly repeats: number }
@@ -46,11 +48,11 @@ export function entriesOf(batch: SinkBatch, newest: EntryId, options: EntryOptio
         continue;
       }
       entries.push(entry);
-      bytes += entry.dataBytes;
+      bytes += entry.dataBytes + entryOverheadBytes;
       if (bytes <= entriesBytesMax || batch.events === 1) continue;
       return {
         kind: 'too_large',
-        reason: `its events, each with its resource, are more than ${entriesBytesMax} bytes`,
+        reason: `its events, each with its resource and its command, are more than ${entriesBytesMax} bytes`,
       };
     }
   }

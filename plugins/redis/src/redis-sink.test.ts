@@ -297,6 +297,12 @@ describe('an event that is too large for the server', () => {
     expect(idsOf()).toEqual([]);
   });
 
+  it('has company that is small but many: each entry is a command that waits for its answer', async () => {
+    const sink = makeSink({ options: { payload: 'protobuf' } });
+    expect(await deliver(sink, sampleBatch('logs', 1, Array(65).fill(1_000)))).toMatchObject({ kind: 'too_large' });
+    expect(idsOf()).toEqual([]);
+  });
+
   it('is known by what the server says before it hangs up', async () => {
     server.failOnce('XADD', { error: 'ERR Protocol error: invalid bulk length' });
     expect(await deliver(makeSink(), sampleBatch('logs', 1, [1]))).toMatchObject({ kind: 'too_large' });
