@@ -6,7 +6,8 @@ import type { Terminal } from './terminal.ts';
 export interface Invocation {
   readonly terminal: Terminal;
   readonly world: World;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Settings of packages that read them from here are put here. */
+  readonly env: Record<string, string | undefined>;
   /** Relative paths on the command line begin here. */
   readonly workingDirectory: string;
   /** Calls `listener` at every request to end: SIGINT, SIGTERM. Returns how to stop listening. */

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CliRig } from '../../test/cli-rig.ts';
+import { readPrometheusText } from '../../test/prometheus-text.ts';
 
 let cli: CliRig;
 let receiver: Server;
@@ -89,6 +90,24 @@ describe('run', () => {
     await cli.logged(/delivering what is left/);
     cli.signal('SIGTERM');
     expect(await drain).toBe(0);
+  });
+
+  it('answers with its metrics, and says where else they go', async () => {
+    const telemetry = 'telemetry: { otlp: { endpoint: "http://127.0.0.1:9" } }';
+    const top = `health: { address: "127.0.0.1:0" }\n${telemetry}\nshutdown_timeout_secs: 0.1`;
+    const ended = cli.run('run', config({ top }));
+    await cli.logged(/the pipeline runs/);
+    const address = /"address":"(http:[^"]+)"/.exec(cli.err)?.[1] ?? '';
+    const families = readPrometheusText(await (await fetch(`${address}/metrics`)).text());
+    expect(families.get('spillway_source_state')?.samples).toContainEqual({
+      name: 'spillway_source_state',
+      labels: { otel_component_name: 'made', otel_component_type: 'generate_source', spillway_state: 'running' },
+      value: 1,
+    });
+    expect(families.has('spillway_cursor_oldest_age_seconds')).toBe(true);
+    expect(cli.err).toMatch(/metrics are (?:not )?exported by OTLP/);
+    cli.signal('SIGTERM');
+    expect(await ended).toBe(0);
   });
 
   it('says whose fault it is when the health address cannot be had', async () => {

@@ -4,8 +4,10 @@ import { resolve } from 'node:path';
 import { abortable } from '../base/abort.ts';
 import { loadSettings } from '../pipeline/config/load-settings.ts';
 import type { Log } from '../pipeline/contract/log.ts';
+import type { PipelineSettings } from '../pipeline/contract/settings.ts';
 import { within } from '../pipeline/runtime/pause.ts';
-import { Pipeline } from '../pipeline/runtime/pipeline.ts';
+import { Pipeline, type PipelineStart } from '../pipeline/runtime/pipeline.ts';
+import { type Environment, startOtlpExport } from '../pipeline/telemetry/otlp-export.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { Invocation } from './invocation.ts';
 import { createLog, type LogLevel } from './pino-log.ts';
@@ -33,7 +35,7 @@ export async function run(config: string, options: RunOptions, invocation: Invoc
   for (const { message, path } of warnings) log.warn(message, path === '' ? {} : { at: path });
   const requests = new StopRequests(invocation, log);
   const { stopping, hurry } = requests;
-  const start = Pipeline.start(settings, { world, log, stopping, hurry });
+  const start = startPipeline(settings, { world, log, stopping, hurry }, env);
   try {
     const pipeline = await abortable(start, hurry);
     await pipeline.ended;
@@ -46,6 +48,15 @@ export async function run(config: string, options: RunOptions, invocation: Invoc
   } finally {
     requests.end();
   }
+}
+
+async function startPipeline(
+  settings: PipelineSettings,
+  start: PipelineStart,
+  environment: Environment,
+): Promise<Pipeline> {
+  const telemetry = await startOtlpExport({ telemetry: settings.telemetry, environment, log: start.log });
+  return await Pipeline.start(settings, { ...start, telemetry });
 }
 
 /** How long a start that is to end at once is waited for. */

@@ -34,9 +34,16 @@ interface RequestKeys {
 export interface TopKeys {
   readonly data_dir: string;
   readonly health?: { readonly address: Address } | undefined;
+  readonly telemetry?:
+    | { readonly otlp?: { readonly endpoint: string } | undefined; readonly span_ratio: number }
+    | undefined;
   readonly shutdown_timeout_secs: number;
   readonly acknowledgements?: Switch | undefined;
   readonly healthchecks: { readonly enabled: boolean; readonly require_healthy: boolean };
+}
+
+function isHttpUrl(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text);
 }
 
 /** Vector writes 9223372036854775807 for "no limit": numbers that large mean the same here. */
@@ -165,7 +172,30 @@ export const topSchema: z.ZodType<TopKeys> = z.strictObject({
   health: z
     .strictObject({ address: address().describe('Where to listen: `127.0.0.1:8686`.') })
     .optional()
-    .describe('Answers `/healthz` and `/readyz` over HTTP. Off by default.'),
+    .describe('Answers `/healthz`, `/readyz`, `/status` and `/metrics` over HTTP. Off by default.'),
+  telemetry: z
+    .strictObject({
+      otlp: z
+        .strictObject({
+          endpoint: z
+            .string()
+            .refine(isHttpUrl, 'expected a URL such as http://127.0.0.1:4318')
+            .describe('The collector. Other settings are the variables of the SDK, `OTEL_EXPORTER_OTLP_*`.'),
+        })
+        .optional()
+        .describe(
+          'Metrics, and spans, by OTLP. Needs `@opentelemetry/sdk-node`. By default where ' +
+            '`OTEL_EXPORTER_OTLP_ENDPOINT` says, if it is set.',
+        ),
+      span_ratio: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0)
+        .describe('Of how many commits and deliveries a span is made: 0.01 is one in a hundred. None by default.'),
+    })
+    .optional()
+    .describe('What the pipeline tells of itself. `/metrics` needs nothing of it.'),
   shutdown_timeout_secs: seconds()
     .prefault(60)
     .describe('How long a graceful stop waits for sinks with a batch in their hands.'),

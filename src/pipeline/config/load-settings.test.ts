@@ -10,6 +10,7 @@ it('fills in every default', async () => {
   expect(settings.dataDir).toBe('/etc/spillway/data');
   expect(settings.health).toBeUndefined();
   expect(settings.shutdownTimeoutMs).toBe(60_000);
+  expect(settings.telemetry).toEqual({ otlpEndpoint: undefined, spanRatio: 0 });
   expect(settings.buffers).toMatchObject([
     { id: 'out', stages: [{ definition: { type: 'disk' }, options: { max_size: 2 ** 28, when_full: 'block' } }] },
   ]);
@@ -31,6 +32,16 @@ it('fills in every default', async () => {
     onBlocked: 'wait',
     deadLetters: { path: '/etc/spillway/data/dead_letters/out.jsonl', maxBytes: 64 * 2 ** 20 },
   });
+});
+
+it('takes where its own telemetry goes, and refuses what is no place', async () => {
+  const withTelemetry = (keys: string): string => `telemetry: ${keys}\n${withSink('url: http://store')}`;
+  const { settings } = await load(withTelemetry('{ otlp: { endpoint: "https://collector:4318" }, span_ratio: 0.01 }'));
+  expect(settings.telemetry).toEqual({ otlpEndpoint: 'https://collector:4318', spanRatio: 0.01 });
+  expect(await issuesOf(withTelemetry('{ otlp: { endpoint: "collector:4318" }, span_ratio: 5 }'))).toEqual([
+    '1:32 telemetry.otlp.endpoint: expected a URL such as http://127.0.0.1:4318; found "collector:4318"',
+    '1:64 telemetry.span_ratio: expected at most 1; found 5',
+  ]);
 });
 
 it('lists everything that is wrong, in the order of the file', async () => {

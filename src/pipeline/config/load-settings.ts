@@ -212,5 +212,6 @@ function settingsOf(drafts: Drafts, links: Links, baseDirectory: string): Pipeli
     sinks,
     health: top.health?.address,
     shutdownTimeoutMs: top.shutdown_timeout_secs,
+    telemetry: { otlpEndpoint: top.telemetry?.otlp?.endpoint, spanRatio: top.telemetry?.span_ratio ?? 0 },
   };
 }

@@ -10,10 +10,19 @@ export interface PipelineSettings {
   /** Those that sinks share by id, and one for each sink that has its own, under the sink's id. */
   readonly buffers: readonly BufferSettings[];
   readonly sinks: readonly SinkSettings[];
-  /** Where `/healthz` and `/readyz` are answered; undefined: nowhere. */
+  /** Where `/healthz`, `/readyz` and `/metrics` are answered; undefined: nowhere. */
   readonly health: { readonly host: string; readonly port: number } | undefined;
   /** How long a graceful stop waits for sinks with a batch in their hands. Default 60,000. */
   readonly shutdownTimeoutMs: number;
+  /** What it tells of itself beyond `/metrics`. */
+  readonly telemetry?: TelemetrySettings | undefined;
+}
+
+export interface TelemetrySettings {
+  /** Where metrics and spans go by OTLP; undefined: where the environment says, if it says something. */
+  readonly otlpEndpoint: string | undefined;
+  /** Of how many commits and deliveries a span is made, 0 .. 1. */
+  readonly spanRatio: number;
 }
 
 export interface SourceSettings {
