@@ -243,11 +243,13 @@ export class SinkDriver {
 
   #crashed(cause: unknown): void {
     if (this.#isOver) return;
-    if (this.#end?.kind === 'stopped')
-      this.#options.log.warn('the sink crashed while it was stopped', { error: cause });
     if (this.#end === undefined) {
       this.#beginEnd({ kind: 'crashed', cause });
       this.#setDeadline(0);
+    } else if (cause instanceof InvariantViolation) {
+      this.#end = { kind: 'crashed', cause }; // A bug of ours is told, whatever else has ended us.
+    } else if (this.#end.kind === 'stopped') {
+      this.#options.log.warn('the sink crashed while it was stopped', { error: cause });
     }
     this.#finishIfIdle();
   }

@@ -245,6 +245,19 @@ describe('a bug of ours', () => {
     expect(took).toBeLessThan(10_000);
     expect(basin.lives).toBe(1);
   });
+
+  it('is not taken for a crash of a sink that is being stopped', async () => {
+    const [rig, tap, basin] = [new PipelineRig(), new Tap(), new Basin()];
+    const cause = new InvariantViolation('two and two are four');
+    basin.answer = async () => {
+      await rig.after(1_000);
+      throw cause;
+    };
+    const pipeline = await rig.start(rig.settings(tap, [sinkOf('basin', basin)]));
+    await rig.run(tap.emit(1, 3));
+    await rig.run(pipeline.stop());
+    await expect(pipeline.ended).rejects.toBe(cause);
+  });
 });
 
 describe('a full disk', () => {

@@ -191,6 +191,11 @@ export class Pipeline {
       this.#healthAddress = await this.#health.listen(settings.health);
       log.info('health is answered', { address: this.#healthAddress });
     }
+    if (this.#stopping !== undefined) {
+      await this.#health.close(); // It may have been closed before it listened.
+      await this.#ended.promise;
+      return;
+    }
     const sinks = this.#sinks.map((sink) => sink.run());
     this.#sinksDone = Promise.allSettled(sinks);
     for (const run of sinks) run.catch((cause: unknown) => this.#fail(cause));
