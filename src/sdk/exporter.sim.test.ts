@@ -300,3 +300,32 @@ describe('a shared buffer', () => {
     expect(rig.directories).toHaveLength(1);
   });
 });
+
+describe('a full disk', () => {
+  it('fails exports at once, tells why, and takes them again when there is room', async () => {
+    const rig = new ExporterRig();
+    await rig.away();
+    const app = rig.start();
+    expect(await rig.export(app, [1, 10])).toEqual([success]);
+    const lift = rig.disk.faults.inject({ fault: 'ENOSPC', operation: 'write', path: '.seg' });
+    let startMs = rig.world.timeMs;
+    expect(await rig.export(app, [11, 20])).toMatchObject([{ code: 1, error: { code: 'SPILLWAY_STORAGE_FULL' } }]);
+    expect(rig.world.timeMs - startMs).toBeLessThan(1_100);
+    startMs = rig.world.timeMs;
+    for (let first = 21; first <= 200; first += 10) {
+      expect(await rig.export(app, [first, first + 9])).toMatchObject([{ code: 1 }]);
+    }
+    expect(rig.world.timeMs - startMs).toBeLessThan(100);
+    expect(app.exporter.stats()).toMatchObject({ state: 'stalled', accepted: 10, failed: 190 });
+    lift();
+    await rig.world.advance(10_000);
+    expect(await rig.export(app, [201, 210])).toEqual([success]);
+    rig.back();
+    const arrived = await rig.delivered(20, 60_000);
+    await rig.world.run(app.exporter.shutdown());
+    // What memory had taken is written later, and counts as accepted then.
+    const all = new Set([...arrived, ...rig.collector.delivered]).size;
+    expect(app.exporter.stats()).toMatchObject({ accepted: all, failed: 210 - all, delivered: all, dropped: 0 });
+    expect(all).toBeGreaterThan(20);
+  });
+});

@@ -19,6 +19,7 @@ import type { Log } from '../pipeline/contract/log.ts';
 import type { Sink } from '../pipeline/contract/sink.ts';
 import { within } from '../pipeline/runtime/pause.ts';
 import type { Timer } from '../platform/clock.ts';
+import { Acceptance } from './acceptance.ts';
 import { Adoption } from './adoption.ts';
 import { Drain } from './drain.ts';
 import type { BufferSettings } from './exporter-options.ts';
@@ -43,6 +44,8 @@ interface Own extends HeldDirectory {
   readonly drain: Drain;
   /** As it was when it was opened. */
   readonly before: BufferStats;
+  /** Why the disk takes nothing; undefined: it does. */
+  readonly stall: { cause: unknown };
 }
 
 /** How long a buffer that could not be opened, or has failed, is left alone. */
@@ -50,6 +53,8 @@ const reopenMs = 5_000;
 /** What `close` may take in all, beyond its delivery: a disk that is full gets most of it. */
 const closeMsMax = 10_000;
 const progressMs = 10;
+/** Appends that wait in memory for a disk that is full. */
+const waitingAppendsMax = 8;
 /** Before a payload and behind it: record header and padding. */
 const recordOverheadBytes = 16;
 
@@ -57,7 +62,7 @@ export class SignalBuffer {
   readonly #options: SignalBufferOptions;
   readonly #directories: ProcessDirectories;
   readonly #adoption: Adoption;
-  readonly #appends = new Set<Promise<unknown>>();
+  readonly #acceptance: Acceptance;
   #sink: Promise<Sink> | undefined;
   #opening: Promise<Own> | undefined;
   #own: Own | undefined;
@@ -66,13 +71,18 @@ export class SignalBuffer {
   #closing: Promise<void> | undefined;
   /** What buffers before this one have counted. */
   #past: Loss = noLoss;
-  readonly #counts = { accepted: 0, failed: 0 };
 
   constructor(options: SignalBufferOptions) {
     const { settings, signal, world, log } = options;
     this.#options = options;
     const open = (directory: string): Promise<DiskBuffer> => this.#openDirectory(directory);
     this.#directories = new ProcessDirectories({ path: settings.path, signal, open, world, log });
+    this.#acceptance = new Acceptance({
+      clock: world.clock,
+      stalledBy: () => this.#own?.stall.cause,
+      waitingMax: waitingAppendsMax,
+      path: settings.path,
+    });
     this.#adoption = new Adoption({
       directories: this.#directories,
       startDrain: (buffer) => this.#startDrain(buffer),
@@ -84,20 +94,7 @@ export class SignalBuffer {
 
   /** Resolves when the buffer has accepted all of it. Bytes must not change until then. */
   append(bytes: Uint8Array, events: number): Promise<void> {
-    const { quiet } = this.#options;
-    const done = quiet(() => this.#append(bytes, events)).then(
-      () => {
-        this.#counts.accepted += events;
-      },
-      (cause: unknown) => {
-        this.#counts.failed += events;
-        throw cause;
-      },
-    );
-    const settled = done.catch(() => undefined);
-    this.#appends.add(settled);
-    settled.then(() => this.#appends.delete(settled));
-    return done;
+    return this.#acceptance.of(events, () => this.#options.quiet(() => this.#append(bytes, events)));
   }
 
   /** Commits, then waits for delivery up to the deadline. Rejects if what was exported is not durable by then. */
@@ -126,7 +123,7 @@ export class SignalBuffer {
       state: isClosed ? 'closed' : (now?.state ?? (this.#failure === undefined ? 'starting' : 'failed')),
       failure: now?.failure ?? this.#failure?.cause,
       directory: own?.directory,
-      ...this.#counts,
+      ...this.#acceptance.counts,
       ...loss,
       backlog: now?.backlog ?? { events: 0, bytes: 0 },
       disk: { usedBytes: now?.disk.usedBytes ?? 0, maxBytes: this.#options.settings.maxBytes },
@@ -153,8 +150,16 @@ export class SignalBuffer {
     await this.#givenUp; // What it held may be the directory to be opened now.
     const held = await this.#directories.claim();
     const drain = await this.#startDrain(held.buffer);
-    const own = { ...held, drain, before: held.buffer.stats() };
-    held.buffer.events.on('failed', ({ cause }) => this.#giveUp(own, cause));
+    const stall: Own['stall'] = { cause: undefined };
+    const own = { ...held, drain, before: held.buffer.stats(), stall };
+    const { events } = held.buffer;
+    events.on('failed', ({ cause }) => this.#giveUp(own, cause));
+    events.on('stalled', ({ cause }) => {
+      stall.cause = cause;
+    });
+    events.on('resumed', () => {
+      stall.cause = undefined;
+    });
     this.#own = own;
     this.#failure = undefined;
     this.#adoption.start();
@@ -229,7 +234,7 @@ export class SignalBuffer {
 
   /** Makes everything that was exported durable; the place behind it. */
   async #commit(): Promise<{ readonly own: Own | undefined; readonly endId: number }> {
-    await Promise.all(this.#appends);
+    await this.#acceptance.settled();
     const own = this.#own;
     if (own === undefined) return { own, endId: 0 };
     await own.buffer.commit();
