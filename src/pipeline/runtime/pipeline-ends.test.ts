@@ -255,6 +255,7 @@ describe('a bug of ours', () => {
     };
     const pipeline = await rig.start(rig.settings(tap, [sinkOf('basin', basin)]));
     await rig.run(tap.emit(1, 3));
+    await rig.until(() => pipeline.status().sinks[0]?.inFlight === 1);
     await rig.run(pipeline.stop());
     await expect(pipeline.ended).rejects.toBe(cause);
   });
