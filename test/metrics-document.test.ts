@@ -13,7 +13,7 @@ const page = readFileSync(join(root, 'docs/metrics.md'), 'utf8');
 function documented(): string[][] {
   return page
     .split('\n')
-    .filter((line) => /^\| `spillway\./.test(line))
+    .filter((line) => /^\| `(?:spillway|otel)\./.test(line))
     .map((line) => line.split('|').slice(1, -1))
     .filter((cells) => cells.length === 6)
     .map((cells) => cells.map((cell) => cell.trim()));

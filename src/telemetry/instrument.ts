@@ -4,6 +4,7 @@ import { type MeterProvider, metrics, type TracerProvider, trace } from '@opente
 import type { Clock } from '../platform/clock.ts';
 import { nodePlatform } from '../platform/node-platform.ts';
 import { BufferMetrics, type MeasuredBuffer } from './buffer-metrics.ts';
+import { ExporterMetrics, exporterTypeOf, type MeasuredExporter } from './exporter-metrics.ts';
 import { Instruments } from './instruments.ts';
 import { SampledSpans } from './sampled-spans.ts';
 
@@ -23,6 +24,7 @@ export interface InstrumentOptions {
 }
 
 let instrumented = 0;
+let instrumentedExporters = 0;
 
 /**
  * Makes the metrics of docs/metrics.md of an open buffer. They are computed when the SDK collects; the buffer keeps its
@@ -40,4 +42,17 @@ export function instrument(buffer: MeasuredBuffer, options: InstrumentOptions = 
     forget();
     measured.end();
   };
+}
+
+/**
+ * Makes the metrics of an exporter of `spillway/opentelemetry`, under the names of the semantic conventions. Call it when
+ * the SDK is set up: before that the global meter provider makes nothing. Stops when the returned function is called.
+ */
+export function instrumentExporter(
+  exporter: MeasuredExporter,
+  options: Pick<InstrumentOptions, 'meterProvider' | 'name'> = {},
+): () => void {
+  const { meterProvider = metrics.getMeterProvider() } = options;
+  const { name = `${exporterTypeOf(exporter)}/${instrumentedExporters++}` } = options;
+  return new Instruments(meterProvider).observe(new ExporterMetrics(exporter, name));
 }

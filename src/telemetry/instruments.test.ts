@@ -1,7 +1,8 @@
 import { MeterProvider, MetricReader, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import { expect, test, vi } from 'vitest';
 import { BufferRig } from '../../test/buffer-rig.ts';
-import { instrument } from './instrument.ts';
+import type { MeasuredExporter } from './exporter-metrics.ts';
+import { instrument, instrumentExporter } from './instrument.ts';
 import { Instruments } from './instruments.ts';
 import { metricTable } from './metric-table.ts';
 
@@ -62,6 +63,32 @@ test('gives the SDK every value with its unit, its description and its attribute
   const after = seenIn((await rig.run(reader.collect())).resourceMetrics);
   expect(asked).toHaveBeenCalledTimes(1);
   expect(after.get('spillway.buffer.group.records')?.points).toMatchObject([{ value: { count: 1 } }]);
+  await meterProvider.shutdown();
+});
+
+test('measures an exporter until it is told to stop', async () => {
+  const reader = new Reader();
+  const meterProvider = new MeterProvider({ readers: [reader] });
+  let asked = 0;
+  const amounts = { failed: 0, refused: 0, rejected: 0, dropped: 0, damaged: 0 };
+  const exporter: MeasuredExporter = {
+    stats: () => {
+      asked += 1;
+      const backlog = { events: 3, bytes: 30 };
+      const disk = { usedBytes: 1, maxBytes: 2 };
+      return { signal: 'logs', state: 'open', delivered: 5, ...amounts, backlog, disk, delivery: { state: 'running' } };
+    },
+  };
+  const forget = instrumentExporter(exporter, { meterProvider });
+  const seen = seenIn((await reader.collect()).resourceMetrics);
+  expect(seen.get('otel.sdk.exporter.log.inflight')).toMatchObject({
+    unit: '{log_record}',
+    points: [{ value: 3, attributes: { 'otel.component.name': 'otlp_http_log_exporter/0' } }],
+  });
+  forget();
+  const before = asked;
+  await reader.collect();
+  expect(asked).toBe(before);
   await meterProvider.shutdown();
 });
 

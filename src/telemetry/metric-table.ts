@@ -182,7 +182,37 @@ const pipelines: readonly Metric[] = [
   gauge('spillway.pipeline.uptime', 's', [], 'How long the pipeline has run.'),
 ];
 
-export const metricTable: readonly Metric[] = [...buffers, ...cursors, ...sources, ...sinks, ...pipelines];
+const exported = 'that have come to their end; with `error.type` if the receiver does not have them.';
+const inFlight = 'that were passed to the exporter and have not come to their end; on disk, most of them.';
+
+const exporters: readonly Metric[] = [
+  counter('otel.sdk.exporter.span.exported', '{span}', [...component, errorType], `Spans ${exported}`),
+  upDown('otel.sdk.exporter.span.inflight', '{span}', component, `Spans ${inFlight}`),
+  counter('otel.sdk.exporter.log.exported', '{log_record}', [...component, errorType], `Log records ${exported}`),
+  upDown('otel.sdk.exporter.log.inflight', '{log_record}', component, `Log records ${inFlight}`),
+  counter(
+    'otel.sdk.exporter.metric_data_point.exported',
+    '{data_point}',
+    [...component, errorType],
+    `Metric points ${exported}`,
+  ),
+  upDown('otel.sdk.exporter.metric_data_point.inflight', '{data_point}', component, `Metric points ${inFlight}`),
+  upDown(
+    'spillway.exporter.state',
+    '1',
+    [...component, stateName],
+    '1 for the state the delivery of an exporter is in, 0 for the others.',
+  ),
+];
+
+export const metricTable: readonly Metric[] = [
+  ...buffers,
+  ...cursors,
+  ...sources,
+  ...sinks,
+  ...pipelines,
+  ...exporters,
+];
 
 const byName = new Map(metricTable.map((metric) => [metric.name, metric]));
 
