@@ -204,5 +204,20 @@ it('keeps no more files open than it may, and reads all', async () => {
   for (let number = 0; number < 600; number += 7) rig.append(`second of ${number}\n`, `app.log.${number}`);
   await rig.advance(20_000);
   expect(new Set(rig.texts).size).toBe(600 + 86);
-  expect(rig.files.openCount).toBeLessThanOrEqual(256);
+  expect(rig.files.openCountMax).toBeLessThanOrEqual(256);
+});
+
+it('makes room when the process may open no more, and reads all once it may', async () => {
+  const rig = new TailRig();
+  for (let number = 0; number < 30; number++) rig.append(`first of ${number}\n`, `app.log.${number}`);
+  await rig.start();
+  await rig.advance(2_000);
+  rig.files.failing = { operation: 'open', kind: 'limit' };
+  rig.append('more\n', 'app.log.7');
+  rig.append('new\n', 'app.log.30');
+  await rig.advance(3_000);
+  expect(rig.files.openCount).toBe(0);
+  rig.files.failing = undefined;
+  await rig.advance(3_000);
+  expect(rig.texts.slice(30).sort()).toEqual(['more', 'new']);
 });

@@ -1,5 +1,9 @@
 // Which files are open. A file that is being written to stays open, so that it can be read to its end when its name is
 // gone; there may be thousands that are not.
+//
+// Never more than `openFilesMax`, also while thousands wait to be read: they would take every file that the process may
+// open, and the buffer, which has to take what is read, would get none. One that has to wait is opened again for its
+// turn. Only files without a name are kept beyond that: nobody could open them again.
 
 import { isStorageError } from '../../../base/errors.ts';
 import type { Log } from '../../contract/log.ts';
@@ -23,18 +27,24 @@ export class OpenFiles {
   /** False if it cannot be opened now, or if its name leads to another file by now. */
   async open(file: TailedFile): Promise<boolean> {
     if (file.handle !== undefined) return true;
+    if (this.#files.size >= openFilesMax) await this.#makeRoom();
     try {
-      file.handle = await this.#world.files.openToRead(file.path);
-      this.#files.add(file);
-      const { identity } = await file.handle.facts();
-      if (this.#refused.delete(file.path)) this.#log.info('A file can be read again', { path: file.path });
-      if (identity === file.identity) return true;
-      await this.close(file);
+      return await this.#openNow(file);
     } catch (error) {
-      if (isStorageError(error, 'limit')) await this.trim(this.#files.size >> 1);
-      if (!isStorageError(error, 'missing')) this.#refuse(file.path, error);
       await this.close(file);
+      if (isStorageError(error, 'limit') && (await this.#makeRoom())) return await this.open(file);
+      if (!isStorageError(error, 'missing')) this.#refuse(file.path, error);
+      return false;
     }
+  }
+
+  async #openNow(file: TailedFile): Promise<boolean> {
+    file.handle = await this.#world.files.openToRead(file.path);
+    this.#files.add(file);
+    const { identity } = await file.handle.facts();
+    if (this.#refused.delete(file.path)) this.#log.info('A file can be read again', { path: file.path });
+    if (identity === file.identity) return true;
+    await this.close(file);
     return false;
   }
 
@@ -44,11 +54,19 @@ export class OpenFiles {
   }
 
   /** Closes those that have not grown for longest, as far as they are read and can be found again. */
-  async trim(most: number = openFilesMax): Promise<void> {
-    if (this.#files.size <= most) return;
+  async trim(): Promise<void> {
+    if (this.#files.size <= openFilesMax) return;
     const idle = [...this.#files].filter((file) => file.isMatched && !file.needsLook && !file.needsRead);
     idle.sort((a, b) => a.grownMs - b.grownMs);
-    for (const file of idle.slice(0, this.#files.size - most)) await this.close(file);
+    for (const file of idle.slice(0, this.#files.size - openFilesMax)) await this.close(file);
+  }
+
+  /** Closes half of them, those that wait to be read last of all. False: there was none that could be opened again. */
+  async #makeRoom(): Promise<boolean> {
+    const named = [...this.#files].filter((file) => file.isMatched);
+    named.sort((a, b) => Number(a.needsRead) - Number(b.needsRead) || a.grownMs - b.grownMs);
+    for (const file of named.slice(0, Math.ceil(this.#files.size / 2))) await this.close(file);
+    return named.length > 0;
   }
 
   async closeAll(): Promise<void> {
