@@ -152,8 +152,8 @@ export class BufferMetrics implements Subject {
         count('lost', amount, lostBefore[reason] ?? nothing, { [lossReason]: reason });
       }
     }
-    if (work === undefined) return;
     own('damage', this.#counts.damage);
+    if (work === undefined) return;
     own('writes', work.writes);
     own('syncs', work.syncs);
     own('publishes', work.publishes);

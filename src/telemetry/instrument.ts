@@ -45,8 +45,9 @@ export function instrument(buffer: MeasuredBuffer, options: InstrumentOptions = 
 }
 
 /**
- * Makes the metrics of an exporter of `spillway/opentelemetry`, under the names of the semantic conventions. Call it when
- * the SDK is set up: before that the global meter provider makes nothing. Stops when the returned function is called.
+ * Makes the metrics of an exporter of `spillway/opentelemetry`, under the names of the semantic conventions. Call it
+ * when the SDK is set up: before that the global meter provider makes nothing. Stops when the returned function is
+ * called.
  */
 export function instrumentExporter(
   exporter: MeasuredExporter,

@@ -1,5 +1,6 @@
 // What a chain says of itself: the sum of its stages, and the worst of their states.
 
+import type { LedgerTotals } from '../../engine/ledger-slot.ts';
 import type { PipelineBuffer, PipelineBufferStats } from '../contract/buffer.ts';
 
 /** From the best to the worst. */
@@ -35,6 +36,7 @@ export function chainStats(
       usedBytes: all.reduce((sum, { disk }) => sum + disk.usedBytes, 0),
       maxBytes: all.reduce((sum, { disk }) => sum + disk.maxBytes, 0),
     },
+    ...totalsOf(all),
     waitingAppends: all.reduce((sum, { waitingAppends }) => sum + waitingAppends, 0),
     cursors: chain.positions.map((position, at) => ({ ...position, backlog: backlogs[at] ?? { events: 0, bytes: 0 } })),
   };
@@ -43,6 +45,28 @@ export function chainStats(
 interface Amount {
   readonly events: number;
   readonly bytes: number;
+}
+
+/** Every record is in one stage; a stage that does not count makes the sum unknown. */
+function totalsOf(stages: readonly PipelineBufferStats[]): { readonly totals?: LedgerTotals } {
+  const all = stages.flatMap(({ totals }) => (totals === undefined ? [] : [totals]));
+  if (all.length < stages.length) return {};
+  const removedFor = (reason: keyof LedgerTotals['removed']): Amount =>
+    sumOf(all.map(({ removed }) => removed[reason]));
+  return {
+    totals: {
+      appended: sumOf(all.map(({ appended }) => appended)),
+      acknowledged: sumOf(all.map(({ acknowledged }) => acknowledged)),
+      damaged: sumOf(all.map(({ damaged }) => damaged)),
+      removed: {
+        rejected: removedFor('rejected'),
+        dropped_oldest: removedFor('dropped_oldest'),
+        dropped_newest: removedFor('dropped_newest'),
+        disk_full: removedFor('disk_full'),
+        unconfirmed: removedFor('unconfirmed'),
+      },
+    },
+  };
 }
 
 function sumOf(amounts: readonly (Amount | undefined)[]): Amount {

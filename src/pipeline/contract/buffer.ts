@@ -1,5 +1,6 @@
 // What a buffer plugin is: it opens something that keeps records in order and hands them out by cursors.
 
+import type { LedgerTotals } from '../../engine/ledger-slot.ts';
 import type { BufferContract } from '../../stage/buffer-contract.ts';
 import type { Log } from './log.ts';
 import type { World } from './world.ts';
@@ -37,6 +38,8 @@ export interface PipelineBufferStats {
   readonly backlog: { readonly events: number; readonly bytes: number };
   /** Bytes that count against the limit, and the limit. */
   readonly disk: { readonly usedBytes: number; readonly maxBytes: number };
+  /** What became of everything in its life; without them a buffer is measured less. */
+  readonly totals?: LedgerTotals;
   readonly waitingAppends: number;
   readonly cursors: readonly {
     readonly name: string;

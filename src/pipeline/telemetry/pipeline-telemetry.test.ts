@@ -116,7 +116,14 @@ test('measures buffers in memory and chains as far as they know themselves', asy
   expect(value(families, 'spillway_buffer_backlog_events', memory)).toBe(3);
   expect(value(families, 'spillway_buffer_received_events_total', memory)).toBe(3);
   expect(value(families, 'spillway_buffer_disk_limit_bytes', chain)).toBeGreaterThan(2 ** 20);
+  expect(value(families, 'spillway_buffer_received_events_total', chain)).toBe(3);
   expect(value(families, 'spillway_cursor_oldest_age_seconds', memory)).toBeUndefined();
+  basin.answer = () => ({ kind: 'delivered' });
+  await rig.until(() => basin.received.length === 6);
+  await rig.advance(1);
+  const later = await familiesOf(rig, pipeline);
+  expect(value(later, 'spillway_buffer_acknowledged_events_total', chain)).toBe(3);
+  expect(value(later, 'spillway_buffer_acknowledged_events_total', memory)).toBe(3);
   await rig.run(pipeline.abort());
 });
 
