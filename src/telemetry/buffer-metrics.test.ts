@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { BufferRig, MiB } from '../../test/buffer-rig.ts';
+import { BufferRig, bufferPath, MiB } from '../../test/buffer-rig.ts';
 import { collected, type Point, Points, strayAttributes } from '../../test/telemetry-rig.ts';
 import type { DiskBuffer } from '../engine/disk-buffer.ts';
 import type { DiskBufferOptions } from '../engine/limits.ts';
@@ -142,6 +142,23 @@ test('waits a second for a disk that hangs, asks it nothing more, and tells the 
   await rig.world.settle();
   expect((await rig.collect(metrics)).value('spillway.cursor.oldest.age')).toBe(5);
   expect(rig.process.clock.owedCount).toBe(0);
+});
+
+test('counts the damage that an open finds, and what a reader meets', async () => {
+  const rig = new MetricsRig();
+  const first = await rig.open();
+  await rig.appendFrames(first, 'one', 'two', 'three');
+  await rig.close(first);
+  rig.disk.flipBits(`${bufferPath}/ledger`, 100);
+  rig.disk.flipBits(`${bufferPath}/${rig.segments()[0]}`, 4_096 + 60);
+  const { buffer, metrics } = await rig.measure();
+  const found = (await rig.collect(metrics)).value('spillway.buffer.damage') ?? 0;
+  expect(found).toBeGreaterThan(0);
+  expect(found).toBe(buffer.opening.damage.length);
+  await rig.readTo(buffer.cursor('default'), 4);
+  const points = await rig.collect(metrics);
+  expect(points.value('spillway.buffer.damage')).toBeGreaterThan(found);
+  expect(points.value('spillway.buffer.lost.events', { 'spillway.loss.reason': 'damaged' })).toBe(1);
 });
 
 test('says when it will be full, and when it will be empty', async () => {

@@ -50,6 +50,8 @@ export interface MeasuredBuffer {
   readonly events: EventSource;
   stats(): MeasuredStats;
   oldestMs?(cursor: string): Promise<number | undefined>;
+  /** What was found when it was opened, before anybody could listen. */
+  readonly opening?: { readonly damage: readonly unknown[] };
 }
 
 export interface BufferMetricsOptions {
@@ -85,6 +87,7 @@ export class BufferMetrics implements Subject {
     this.#start = buffer.stats();
     for (const cursor of this.#start.cursors) this.#cursorStarts.set(cursor.name, cursor.unreadId ?? cursor.nextId);
     const counts = this.#counts;
+    counts.damage = buffer.opening?.damage.length ?? 0;
     const { events } = buffer;
     this.#forget = [
       events.on('damage', () => {

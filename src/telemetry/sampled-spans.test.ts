@@ -4,6 +4,13 @@ import { SpanKeeper } from '../../test/telemetry-rig.ts';
 import { instrument } from './instrument.ts';
 import { SampledSpans } from './sampled-spans.ts';
 
+/** What seconds and nanoseconds are in milliseconds. */
+function msOf(time: unknown): number {
+  const [seconds, nanos] = time as [number, number];
+  expect(Number.isInteger(seconds) && Number.isInteger(nanos) && nanos >= 0 && nanos < 1e9).toBe(true);
+  return seconds * 1_000 + nanos / 1e6;
+}
+
 test.each([
   [1, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]],
   [0.5, [0, 2, 4, 6, 8, 10]],
@@ -49,7 +56,9 @@ test('commits of a buffer become spans on request: one in so many, as long as th
     ['spillway.commit', 1],
   ]);
   const [first] = keeper.spans;
-  expect(first?.options.startTime).toBeGreaterThanOrEqual(startMs - 1);
-  expect(first?.endMs).toBeGreaterThan(Number(first?.options.startTime));
+  const beganMs = msOf(first?.options.startTime);
+  expect(beganMs).toBeGreaterThanOrEqual(startMs - 1);
+  expect(msOf(first?.endMs)).toBeGreaterThan(beganMs);
+  expect(msOf(first?.endMs)).toBeLessThan(startMs + 1_000);
   expect(first?.events).toEqual(['the write begins']);
 });

@@ -3,7 +3,7 @@
 // The first is taken, then every 1/ratio-th: no chance is involved. The SDK's sampler decides once more. Without an SDK
 // the tracer of the API makes spans that are nothing.
 
-import type { Attributes, Span, Tracer, TracerProvider } from '@opentelemetry/api';
+import type { Attributes, HrTime, Span, Tracer, TracerProvider } from '@opentelemetry/api';
 
 export interface SpanOptions {
   readonly provider: TracerProvider;
@@ -48,9 +48,9 @@ export class SampledSpans {
   }): void {
     if (!this.#takes()) return;
     const { name, fromMs, toMs, attributes, marks = {} } = options;
-    const span = this.#tracer.startSpan(name, { attributes, root: true, startTime: fromMs });
-    for (const [mark, atMs] of Object.entries(marks)) span.addEvent(mark, {}, atMs);
-    span.end(toMs);
+    const span = this.#tracer.startSpan(name, { attributes, root: true, startTime: timeOf(fromMs) });
+    for (const [mark, atMs] of Object.entries(marks)) span.addEvent(mark, {}, timeOf(atMs));
+    span.end(timeOf(toMs));
   }
 
   #takes(): boolean {
@@ -62,6 +62,12 @@ export class SampledSpans {
     this.#due = Math.max(0, this.#due - 1);
     return this.#ratio > 0;
   }
+}
+
+/** Seconds and nanoseconds. A plain number would be read as time since the process began if the clock was set back. */
+function timeOf(ms: number): HrTime {
+  const seconds = Math.floor(ms / 1_000);
+  return [seconds, Math.min(999_999_999, Math.round((ms - seconds * 1_000) * 1e6))];
 }
 
 function endSpan(span: Span, attributes: Attributes, error: Parameters<OpenSpan['end']>[1]): void {
