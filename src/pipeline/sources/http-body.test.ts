@@ -39,6 +39,26 @@ describe('a body', () => {
     }
   });
 
+  it('in several frames of zstd, or members of gzip, is taken to its end', async () => {
+    await rig.listen();
+    for (const [coding, encode] of [['zstd', zstdCompressSync] as const, ['gzip', gzipSync] as const]) {
+      for (const size of [0, 3, 10 * KiB, 700 * KiB]) {
+        const parts = [noise(size), noise(5), noise(0), noise(size)];
+        const body = Buffer.concat(parts.map((part) => encode(part)));
+        expect(await rig.post(body, { 'content-encoding': coding })).toMatchObject({ status: 200 });
+        expect(Buffer.compare(rig.handler.bodies.at(-1) ?? Buffer.alloc(1), Buffer.concat(parts))).toBe(0);
+      }
+    }
+  });
+
+  it('of frames together over the limit is answered 413', async () => {
+    await rig.listen({ bodyBytesMax: 1000 });
+    const send = (...sizes: number[]) =>
+      rig.post(Buffer.concat(sizes.map((size) => zstdCompressSync('x'.repeat(size)))), { 'content-encoding': 'zstd' });
+    expect(await send(500, 500, 0)).toMatchObject({ status: 200 });
+    expect(await send(500, 500, 1)).toMatchObject({ status: 413 });
+  });
+
   it('is handed on without a copy when it came in one piece', async () => {
     await rig.listen();
     await rig.post('abc');
@@ -63,6 +83,11 @@ describe('a body', () => {
     ['zstd', Buffer.from('this is no zstd')],
     ['zstd', zstdCompressSync(noise(2 * KiB)).subarray(0, KiB)],
     ['zstd', zstdWithWindow(27)],
+    ['zstd', Buffer.concat([zstdCompressSync('abc'), zstdCompressSync('def').subarray(0, 8)])],
+    ['zstd', Buffer.concat([zstdCompressSync(noise(200 * KiB)), Buffer.from('more')])],
+    ['zstd', Buffer.concat(Array(300).fill(zstdCompressSync('')))],
+    ['deflate', Buffer.concat([deflateSync('abc'), deflateSync('def')])],
+    ['deflate', Buffer.concat([deflateSync(noise(200 * KiB)), Buffer.from('more')])],
   ])('that is not %s after all is answered 400 (%#)', async (coding, body) => {
     await rig.listen();
     expect(await rig.post(body, { 'content-encoding': coding })).toMatchObject({ status: 400 });

@@ -3,6 +3,9 @@
 // A compressed body is collected first and decompressed then: a slow client holds a few bytes, not a decompressor. What
 // comes out is counted while it comes out, so that a bomb costs the limit and no more. A body that arrived in one piece
 // and is not compressed is handed on as it is.
+//
+// Node's decompressors end where a zstd frame or a zlib stream ends, and pass over what is behind it. Nothing may be
+// answered with 200 and left out: frames are taken one after the other, as RFC 8878 has them, and all else is refused.
 
 import type { IncomingMessage } from 'node:http';
 import {
@@ -105,25 +108,62 @@ const atOnce = { inputBytesMax: 16 * KiB, outputBytesMax: 256 * KiB };
 
 type Compressed = Exclude<BodyCoding, 'identity'>;
 
+/** Each costs a decompressor. Encoders that work in parallel make some; a flood of empty ones would take minutes. */
+const framesMax = 256;
+
+type FrameResult = { readonly kind: 'whole'; readonly bytes: Uint8Array; readonly consumedBytes: number } | BodyFailure;
+
 async function decompress(input: Uint8Array, coding: Compressed, options: BodyOptions): Promise<BodyResult> {
-  if (input.length > atOnce.inputBytesMax) return decompressInThread(input, coding, options);
+  const parts: Uint8Array[] = [];
+  let byteLength = 0;
+  let rest = input;
+  while (parts.length < framesMax) {
+    const frame = await decompressFrame(rest, coding, { ...options, bytesMax: options.bytesMax - byteLength });
+    if (frame.kind !== 'whole') return frame;
+    parts.push(frame.bytes);
+    byteLength += frame.bytes.length;
+    rest = rest.subarray(frame.consumedBytes);
+    // zlib itself takes all members of gzip, and refuses what is none but zeros.
+    if (rest.length === 0 || coding === 'gzip') return { kind: 'whole', bytes: whole(parts, byteLength) };
+    if (coding === 'deflate') break;
+  }
+  return { kind: 'malformed', reason: `the body is not ${coding}: there is more behind its end` };
+}
+
+function whole(parts: readonly Uint8Array[], byteLength: number): Uint8Array {
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, byteLength);
+}
+
+async function decompressFrame(input: Uint8Array, coding: Compressed, options: BodyOptions): Promise<FrameResult> {
+  if (input.length > atOnce.inputBytesMax || options.bytesMax === 0) return decompressInThread(input, coding, options);
   try {
-    const bytes = compact(decompressAtOnce(input, coding, Math.min(atOnce.outputBytesMax, options.bytesMax)));
-    return options.share.take(bytes.length) ? { kind: 'whole', bytes } : { kind: 'no_room' };
+    const limit = Math.min(atOnce.outputBytesMax, options.bytesMax);
+    const { buffer, engine } = decompressAtOnce(input, coding, limit);
+    const bytes = compact(buffer);
+    if (!options.share.take(bytes.length)) return { kind: 'no_room' };
+    return { kind: 'whole', bytes, consumedBytes: engine.bytesWritten };
   } catch (cause) {
     if (!isTooLarge(cause)) return malformed(coding, cause);
     return decompressInThread(input, coding, options);
   }
 }
 
-function decompressAtOnce(input: Uint8Array, coding: Compressed, maxOutputLength: number): Buffer {
+/** What Node gives for `info: true`, which its types do not know. */
+interface Informed {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
+
+function decompressAtOnce(input: Uint8Array, coding: Compressed, maxOutputLength: number): Informed {
+  const options = { maxOutputLength, info: true };
   switch (coding) {
     case 'gzip':
-      return gunzipSync(input, { maxOutputLength });
+      return gunzipSync(input, options) as unknown as Informed;
     case 'deflate':
-      return inflateSync(input, { maxOutputLength });
+      return inflateSync(input, options) as unknown as Informed;
     case 'zstd':
-      return zstdDecompressSync(input, { ...zstdOptions, maxOutputLength });
+      return zstdDecompressSync(input, { ...zstdOptions, ...options }) as unknown as Informed;
   }
 }
 
@@ -142,14 +182,14 @@ function decompressorOf(coding: Compressed, chunkSize: number): ReturnType<typeo
   }
 }
 
-function decompressInThread(input: Uint8Array, coding: Compressed, options: BodyOptions): Promise<BodyResult> {
+function decompressInThread(input: Uint8Array, coding: Compressed, options: BodyOptions): Promise<FrameResult> {
   const { bytesMax, share } = options;
   return new Promise((resolve) => {
     // Four times the input is usual for telemetry; larger steps would only make a bomb's last step larger.
-    const decompressor = decompressorOf(coding, Math.min(MiB, 4 * input.length));
+    const decompressor = decompressorOf(coding, Math.min(MiB, Math.max(KiB, 4 * input.length)));
     const chunks: Buffer[] = [];
     let byteLength = 0;
-    const settle = (result: BodyResult): void => {
+    const settle = (result: FrameResult): void => {
       decompressor.removeAllListeners('data').removeAllListeners('end');
       decompressor.destroy();
       resolve(result);
@@ -160,13 +200,15 @@ function decompressInThread(input: Uint8Array, coding: Compressed, options: Body
       else if (!share.take(chunk.length)) settle({ kind: 'no_room' });
       else chunks.push(chunk);
     });
-    decompressor.once('end', () => settle({ kind: 'whole', bytes: joined(chunks, byteLength) }));
+    decompressor.once('end', () => {
+      settle({ kind: 'whole', bytes: joined(chunks, byteLength), consumedBytes: decompressor.bytesWritten });
+    });
     decompressor.on('error', (cause) => settle(malformed(coding, cause)));
     decompressor.end(input);
   });
 }
 
-function malformed(coding: Compressed, cause: unknown): BodyResult {
+function malformed(coding: Compressed, cause: unknown): BodyFailure {
   const reason = `the body is not ${coding}: ${cause instanceof Error ? cause.message : String(cause)}`;
   return { kind: 'malformed', reason };
 }
