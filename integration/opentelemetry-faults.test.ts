@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { signals } from '../src/otlp/signal.ts';
 import { needs } from './requirements.ts';
 import type { CollectorMood } from './telemetry-collector.ts';
-import { olderLine } from './telemetry-process.ts';
+import { installedLine } from './telemetry-process.ts';
 import { type FaultOutcome, runFault } from './telemetry-run.ts';
 
 const timeout = 180_000;
@@ -48,9 +48,14 @@ describe('an application whose collector', () => {
   });
 
   it('is away loses nothing with the major version before of the SDK', { timeout }, async (context) => {
-    const line = await olderLine();
+    const line = await installedLine(2);
     if (line === undefined) context.skip('the package registry is out of reach');
-    else expectNothingLost(await runFault({ mood: 'away', faultMs: 15_000, line }));
+    if (line === undefined) return;
+    try {
+      expectNothingLost(await runFault({ mood: 'away', faultMs: 15_000, line }));
+    } finally {
+      rmSync(line.source, { recursive: true, force: true });
+    }
   });
 });
 

@@ -22,26 +22,31 @@ export const currentLine: SdkLine = {
   source: join(root, 'src'),
 };
 
-const olderPackages = ['@opentelemetry/api@1.9.0', '@opentelemetry/sdk-node@0.223.0'];
+/** The major versions of the SDK that are meant, by the packages that bring them. */
+const linePackages = {
+  2: ['@opentelemetry/api@1.9.0', '@opentelemetry/sdk-node@0.223.0'],
+  3: ['@opentelemetry/api@1.10.0', '@opentelemetry/sdk-node@0.301.0'],
+} as const;
 
 /**
- * The major version before, installed into the cache folder, with a copy of the source beside it: packages are found
+ * A major version of the SDK, installed into the cache folder, with a copy of the source beside it: packages are found
  * from the folder that a file is in. Undefined when the registry is out of reach.
  */
-export async function olderLine(): Promise<SdkLine | undefined> {
-  const prefix = join(root, '.cache/opentelemetry-2');
+export async function installedLine(major: keyof typeof linePackages): Promise<SdkLine | undefined> {
+  const prefix = join(root, `.cache/opentelemetry-${major}`);
   const packages = join(prefix, 'package.json');
   const installed = join(prefix, 'node_modules/@opentelemetry/sdk-node/package.json');
   mkdirSync(prefix, { recursive: true });
   if (!existsSync(installed)) {
     writeFileSync(packages, '{ "private": true, "type": "module" }\n');
     const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--fetch-retries=0'];
-    const npm = promisify(execFile)('npm', ['install', '--prefix', prefix, ...olderPackages, ...quiet], {
+    const npm = promisify(execFile)('npm', ['install', '--prefix', prefix, ...linePackages[major], ...quiet], {
       timeout: 180_000,
     });
     if ((await npm.catch(() => undefined)) === undefined) return undefined;
   }
-  const source = join(prefix, 'src');
+  // A folder of this process's own: another test may be running from its copy.
+  const source = join(prefix, `src-${process.pid}`);
   rmSync(source, { recursive: true, force: true });
   cpSync(join(root, 'src'), source, { recursive: true });
   return { packages, source };

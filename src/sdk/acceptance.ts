@@ -61,7 +61,7 @@ export class Acceptance {
       },
     );
     this.#waiting.add(counted);
-    counted.then(() => this.#waiting.delete(counted));
+    void counted.then(() => this.#waiting.delete(counted));
     await this.#inTime(done, () => {
       isLate = true;
       this.#failed += events;

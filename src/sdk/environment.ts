@@ -89,7 +89,7 @@ class Variables {
     for (const pair of value?.split(',') ?? []) {
       const [text = ''] = pair.split(';');
       const equals = text.indexOf('=');
-      if (equals <= 0) continue;
+      if (text.slice(0, Math.max(0, equals)).trim() === '') continue;
       try {
         const key = decodeURIComponent(text.slice(0, equals).trim());
         const decoded = decodeURIComponent(text.slice(equals + 1).trim());

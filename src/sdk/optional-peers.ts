@@ -42,7 +42,12 @@ export function loadPeer<Module>(name: string, need: string): Module {
   }
 }
 
-export function missingPeer(name: string, need: string, cause: unknown): UsageError {
+/** A package that `neighbour` depends on, as `neighbour` would find it. */
+export function loadBeside<Module>(neighbour: string, name: string): Module {
+  return createRequire(load.resolve(neighbour))(name) as Module;
+}
+
+function missingPeer(name: string, need: string, cause: unknown): UsageError {
   return new UsageError({
     code: 'SPILLWAY_USAGE_PEER',
     message: `${need} needs ${name}, which is not installed: npm i ${name}`,

@@ -14,6 +14,7 @@ const manifest = JSON.parse(await readFile(manifestPath, 'utf8'));
 async function importEverything() {
   for (const name of Object.keys(manifest.exports)) {
     const specifier = name.replace('.', 'spillway');
+    if (name === './opentelemetry/register') continue; // It acts when it is imported.
     const options = name.endsWith('.json') ? { with: { type: 'json' } } : undefined;
     const module = await import(specifier, options);
     ok(Object.keys(module).length > 0, `${specifier} exports something`);
