@@ -20,6 +20,7 @@ Figures of the engine are of one process, one thread, one disk, and every record
 const titles = [
   ...['Append', 'Group commit', 'Whole cycle', 'Open', 'Memory'],
   ...['Pipeline throughput', 'Pipeline latency'],
+  'Exporters for the OpenTelemetry SDK',
 ];
 
 /** Writes the sections, each under the machine that it was measured on. */
