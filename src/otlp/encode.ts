@@ -37,8 +37,8 @@ export function encodeRequest(signal: Signal, request: object): Uint8Array {
 export class Rounded extends Unfit {}
 
 /**
- * What to do with a 64-bit integer given as a number above 2^53: it is an integer, but maybe not the one meant. `marked`:
- * those come as markLongIntegers has them.
+ * What to do with a 64-bit integer given as a number above 2^53: it is an integer, but maybe not the one meant.
+ * `marked`: those come as markLongIntegers has them.
  */
 export type LargeNumbers = 'take' | 'refuse' | 'marked';
 

@@ -1,8 +1,8 @@
 // Looks at JSON as text before it is parsed, for what the parser does not do: it makes objects of whatever it gets, and
 // it rounds numbers.
 //
-// All of it only concerns what is outside of strings, so the text is walked from string to string. What is no JSON is the
-// parser's to refuse; here it only has to end.
+// All of it only concerns what is outside of strings, so the text is walked from string to string. What is no JSON is
+// the parser's to refuse; here it only has to end.
 
 /**
  * What stands for a number that is passed through the parser as text begins with it: half of a character, with which
