@@ -1,5 +1,5 @@
-// Zero code: an application that knows the OpenTelemetry API only, started with `--import .../register`, with the SDK of
-// each major version. Its spans are on disk when it ends, however it ends, and its own requests leave no spans.
+// Zero code: an application that knows the OpenTelemetry API only, started with `--import .../register`, with the SDK
+// of each major version. Its spans are on disk when it ends, and the exporter's own requests leave no spans.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
