@@ -1,11 +1,11 @@
 // Whether foreign bytes are a request through and through, as a receiver will find when it decodes them.
 //
 // For the door: batches of many peers are merged on their way, and one that no receiver can decode would have all of
-// them refused. So what a decoder stumbles over is refused here, with a 400 for the peer that sent it: malformed
-// bytes at any depth, a known field of a wrong wire type (spans posted as logs), ids of a wrong length, more than
+// them refused. So what a decoder stumbles over is refused here, with a 400 for the peer that sent it: malformed bytes
+// at any depth, a known field of a wrong wire type (spans posted as logs), ids of a wrong length, more than
 // `nestingMax` levels. So is what would take too much memory to decode, more than `messagesMax` messages: behind the
-// door it would end the process, and the next one that reads the same bytes from disk. Unknown fields are fine, and text is not asked to be UTF-8: receivers differ there. Allocates
-// nothing per field.
+// door it would end the process, and the next one that reads the same bytes from disk. Unknown fields are fine, and
+// text is not asked to be UTF-8: receivers differ there. Allocates nothing per field.
 import { countEvents } from './count.ts';
 import { type Field, type Message, messagesMax, nestingMax, requestOf } from './schema.ts';
 import type { Signal } from './signal.ts';

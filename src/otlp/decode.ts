@@ -1,9 +1,10 @@
 // Makes plain objects in the shape of OTLP/JSON (request.ts) of requests, driven by the table of messages (schema.ts).
 //
 // For sinks that need fields; what only passes through is never decoded. Unknown fields are left out; a field that
-// comes twice counts as protobuf has it: the last one, or both joined if it is a message. A known field of a wrong
-// wire type, anything cut or malformed at any depth, more than `nestingMax` levels and more than `messagesMax`
-// messages make the whole request undefined. Lenient where the sense is kept: ids may have any length, and bytes that are no UTF-8 become U+FFFD.
+// comes twice counts as protobuf has it: the last one, or both joined if it is a message. A known field of a wrong wire
+// type, anything cut or malformed at any depth, more than `nestingMax` levels and more than `messagesMax` messages make
+// the whole request undefined. Lenient where the sense is kept: ids may have any length, and bytes that are no UTF-8
+// become U+FFFD.
 import { decimalOfSigned, decimalOfUnsigned } from './integers.ts';
 import type { DataPoint, KeyValue, LogRecord, Metric, RequestOf, Resource, Scope, Span } from './request.ts';
 import { type Field, type Message, messageOf, messagesMax, nestingMax, pathOf, requestOf } from './schema.ts';
