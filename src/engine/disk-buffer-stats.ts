@@ -14,8 +14,6 @@ export interface CursorStats {
   readonly required: boolean;
   /** The id after the last record that is settled with everything before it. */
   readonly nextId: number;
-  /** The id of the next record that was never handed out. */
-  readonly unreadId: number;
   /** Events that this cursor has still to settle, handed out or not. */
   readonly backlog: Amount;
   /** Records handed out and not released. */
@@ -23,6 +21,8 @@ export interface CursorStats {
   /** Bytes of the frames that hold them. */
   readonly unsettledBytes: number;
   readonly openDeliveries: number;
+  /** Handed out for the first time, since open. Bytes are payload bytes. */
+  readonly delivered: Amount;
   /** Records handed out again since open. */
   readonly retriedRecords: number;
   /** What became of events at this cursor, since open. */
@@ -130,11 +130,11 @@ function cursorStats(core: Core, cursor: Cursor): CursorStats {
     name: cursor.name,
     required: core.cursors.isRequired(cursor.name),
     nextId: cursor.nextId,
-    unreadId: cursor.unreadId,
     backlog: backlogOf(core, cursor.position),
     unsettledRecords: cursor.unsettledRecords,
     unsettledBytes: cursor.unsettledBytes,
     openDeliveries: cursor.openDeliveries,
+    delivered: { ...cursor.delivered },
     retriedRecords: cursor.retried,
     sinceOpen: copyOf(cursor.counters),
   };

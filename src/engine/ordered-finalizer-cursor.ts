@@ -11,6 +11,7 @@ import { abortable } from '../base/abort.ts';
 import { mark } from '../base/marks.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { EventHub } from './events.ts';
+import type { Amount } from './ledger-slot.ts';
 import { OrderedFinalizer, type ReleasedRun } from './ordered-finalizer.ts';
 import { add, createCounters, type SettlementCounters } from './ordered-finalizer-accounts.ts';
 import { type DeliveredRecord, Delivery, type DeliveryOwner } from './ordered-finalizer-delivery.ts';
@@ -104,6 +105,11 @@ export class Cursor implements DeliveryOwner {
   /** The id of the next record that was never handed out. */
   get unreadId(): number {
     return this.#feed.unreadId;
+  }
+
+  /** What was handed out for the first time, since open. */
+  get delivered(): Amount {
+    return this.#feed.delivered ?? { events: 0, bytes: 0 };
   }
 
   /** Where this cursor is, with a place in the files as a hint. */

@@ -10,6 +10,7 @@
 
 import type { FormatError } from '../base/errors.ts';
 import { createRecordTable, decodeRecords, frameHeaderBytes, type RecordTable } from './frame.ts';
+import type { Amount } from './ledger-slot.ts';
 import type { OrderedFinalizer, Settlement } from './ordered-finalizer.ts';
 import { DeliveredRecord } from './ordered-finalizer-delivery.ts';
 import type { LogReader, ReadStart } from './reader.ts';
@@ -48,6 +49,8 @@ export interface CursorFeed {
   readonly unreadId: number;
   /** Bytes that are kept for what is handed out and not released. */
   readonly unsettledBytes: number;
+  /** What was handed out for the first time, since open; undefined where nobody counts it. */
+  readonly delivered?: Amount;
   /** A place in the files from which the oldest unreleased record can be found, if there are files. */
   readonly place: { readonly segment: number; readonly offset: number };
   /** Takes records that were never handed out: as many as the limits allow and memory holds, at least one if any. */
@@ -86,6 +89,7 @@ export class FrameFeed implements CursorFeed {
   #current: CurrentFrame | undefined;
   /** A frame that has been read and waits for room in the window. */
   #waiting: FrameCopy | undefined;
+  readonly #delivered = { events: 0, bytes: 0 };
   #unsettledBytes = 0;
   #unreadId: number;
   /** Where reading goes on behind everything that is released. */
@@ -118,6 +122,10 @@ export class FrameFeed implements CursorFeed {
     return this.#unsettledBytes;
   }
 
+  get delivered(): Amount {
+    return this.#delivered;
+  }
+
   get place(): { readonly segment: number; readonly offset: number } {
     return this.#held[0]?.copy ?? this.#place;
   }
@@ -125,11 +133,15 @@ export class FrameFeed implements CursorFeed {
   fill(maxRecords: number, maxBytes: number): Fill {
     const records: DeliveredRecord[] = [];
     let firstTicket = 0;
-    let room = maxBytes;
+    let room = Math.min(maxBytes, Number.MAX_SAFE_INTEGER);
     for (;;) {
       if (this.#current !== undefined) {
         if (records.length === 0) firstTicket = this.#finalizer.nextTicket;
+        const fromId = this.#unreadId;
+        const roomBefore = room;
         room = this.#takeRecords(this.#current, records, maxRecords, room);
+        this.#delivered.events += this.#unreadId - fromId;
+        this.#delivered.bytes += roomBefore - room;
         if (this.#current !== undefined || records.length >= maxRecords) return { records, firstTicket, end: 'limit' };
       }
       const end = this.#nextFrame();

@@ -43,6 +43,8 @@ test('says how much came, how much left, and how much is between', async () => {
   expect(points.value('spillway.cursor.backlog.events', fast)).toBe(0);
   expect(points.value('spillway.cursor.acknowledged.events', fast)).toBe(10);
   expect(points.value('spillway.cursor.delivered.events', slow)).toBe(3);
+  expect(points.value('spillway.cursor.delivered.size', slow)).toBe(12);
+  expect(points.value('spillway.cursor.delivered.events', fast)).toBe(10);
   expect(points.value('spillway.cursor.acknowledged.size', slow)).toBe(8);
   expect(points.value('spillway.cursor.in_flight', slow)).toBe(1);
   expect(points.value('spillway.cursor.unsettled.records', slow)).toBe(1);
@@ -51,6 +53,7 @@ test('says how much came, how much left, and how much is between', async () => {
   (await rig.read(buffer.cursor('slow'), { maxRecords: 1 })).reject('no');
   const later = await rig.collect(metrics);
   expect(later.value('spillway.cursor.retries', slow)).toBe(1);
+  expect(later.value('spillway.cursor.delivered.events', slow)).toBe(3); // For the first time.
   expect(later.value('spillway.cursor.lost.events', { ...slow, 'spillway.loss.reason': 'rejected' })).toBe(1);
   expect(later.value('spillway.buffer.lost.events', { 'spillway.loss.reason': 'rejected' })).toBe(1);
   expect(later.value('spillway.buffer.lost.size', { 'spillway.loss.reason': 'rejected' })).toBe(4);
@@ -159,6 +162,7 @@ test('counts the damage that an open finds, and what a reader meets', async () =
   const points = await rig.collect(metrics);
   expect(points.value('spillway.buffer.damage')).toBeGreaterThan(found);
   expect(points.value('spillway.buffer.lost.events', { 'spillway.loss.reason': 'damaged' })).toBe(1);
+  expect(points.value('spillway.cursor.delivered.events')).toBe(2);
 });
 
 test('says when it will be full, and when it will be empty', async () => {

@@ -21,7 +21,7 @@ interface MeasuredCursor {
   readonly name: string;
   readonly nextId: number;
   readonly backlog: Amount;
-  readonly unreadId?: number;
+  readonly delivered?: Amount;
   readonly unsettledRecords?: number;
   readonly unsettledBytes?: number;
   readonly openDeliveries?: number;
@@ -71,8 +71,6 @@ export class BufferMetrics implements Subject {
   readonly #attributes: Attributes;
   readonly #start: MeasuredStats;
   readonly #rates = new FillRates();
-  /** Where each cursor stood when it was first seen. */
-  readonly #cursorStarts = new Map<string, number>();
   /** The age of a backlog changes when its cursor moves: until then the disk need not be asked again. */
   readonly #oldest = new Map<string, { readonly nextId: number; readonly appendedMs: number }>();
   readonly #asking = new Map<string, Promise<number | undefined>>();
@@ -85,7 +83,6 @@ export class BufferMetrics implements Subject {
     const attributes = { [componentName]: name, [componentType]: type };
     this.#attributes = attributes;
     this.#start = buffer.stats();
-    for (const cursor of this.#start.cursors) this.#cursorStarts.set(cursor.name, cursor.unreadId ?? cursor.nextId);
     const counts = this.#counts;
     counts.damage = buffer.opening?.damage.length ?? 0;
     const { events } = buffer;
@@ -184,14 +181,13 @@ export class BufferMetrics implements Subject {
   }
 
   #reportCursor(cursor: MeasuredCursor, report: Report): void {
-    const { name, nextId, backlog, unreadId, sinceOpen } = cursor;
+    const { name, backlog, delivered, sinceOpen } = cursor;
     const attributes = this.#ofCursor(name);
     const own = (metric: string, value: number | undefined): void => {
       if (value !== undefined) report(`spillway.cursor.${metric}`, value, attributes);
     };
-    const startId = this.#cursorStarts.get(name) ?? nextId;
-    this.#cursorStarts.set(name, startId);
-    own('delivered.events', unreadId === undefined ? undefined : unreadId - startId);
+    own('delivered.events', delivered?.events);
+    own('delivered.size', delivered?.bytes);
     own('acknowledged.events', sinceOpen?.acknowledged.events);
     own('acknowledged.size', sinceOpen?.acknowledged.bytes);
     for (const [reason, { events }] of Object.entries(sinceOpen ?? {})) {

@@ -109,6 +109,7 @@ const buffers: readonly Metric[] = [
 
 const cursors: readonly Metric[] = [
   counter('spillway.cursor.delivered.events', '{event}', ofCursor, 'Events that were handed out for the first time.'),
+  counter('spillway.cursor.delivered.size', 'By', ofCursor, 'Payload bytes of delivered events.'),
   counter('spillway.cursor.acknowledged.events', '{event}', ofCursor, 'Events that this cursor acknowledged.'),
   counter('spillway.cursor.acknowledged.size', 'By', ofCursor, 'Payload bytes that this cursor acknowledged.'),
   counter(
