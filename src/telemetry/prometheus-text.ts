@@ -22,13 +22,16 @@ interface Distribution {
 
 export class PrometheusText {
   readonly #distributions = new Map<string, Map<string, Distribution>>();
+  /** Who measures often gives the same object each time. */
+  readonly #labels = new WeakMap<Attributes, string>();
 
   /** Takes a measurement of a distribution. */
   readonly record: Report = (name, value, attributes) => {
     const { boundaries = [] } = metricOf(name);
     const byLabels = this.#distributions.get(name) ?? new Map<string, Distribution>();
     this.#distributions.set(name, byLabels);
-    const key = labelsOf(attributes);
+    const key = this.#labels.get(attributes) ?? labelsOf(attributes);
+    this.#labels.set(attributes, key);
     let found = byLabels.get(key);
     if (found === undefined) {
       found = { attributes, counts: new Array<number>(boundaries.length + 1).fill(0), sum: 0 };
