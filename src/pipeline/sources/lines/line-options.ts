@@ -30,7 +30,12 @@ export const lineOptions: LineOptionSchemas = {
     .max(64)
     .default('\n')
     .describe('What ends a line. With the default a carriage return before it is not part of the line either'),
-  multiline: joiningSchema.optional().describe('Joins lines that belong together into one event. Default: none'),
+  multiline: joiningSchema
+    .optional()
+    .describe(
+      'Joins lines that belong together into one event. Default: none. Every line is tried against the patterns: one ' +
+        'that backtracks without end, such as ^(a+)+$, holds up the whole process',
+    ),
 };
 
 export interface LineOptions {
