@@ -94,6 +94,7 @@ describe('an export', () => {
     rig.back();
     const arrived = await rig.delivered(15, 60_000);
     expect(arrived).toEqual(expect.arrayContaining([...upTo(10), 13, 14, 15]));
+    expect(rig.directories).toHaveLength(1);
     await rig.world.run(app.exporter.shutdown());
   });
 });
@@ -243,6 +244,26 @@ describe('several processes', () => {
     rig.back();
     const next = rig.start();
     expect(await rig.delivered(20)).toEqual(upTo(20));
+    await rig.world.run(next.exporter.shutdown());
+  });
+
+  it.each(upTo(30))('end in time whatever they are doing, moment %i', async (moment) => {
+    const rig = new ExporterRig({}, moment);
+    await rig.away();
+    const dead = [rig.start(), rig.start(), rig.start()];
+    for (const [index, app] of dead.entries()) await rig.export(app, [index * 10 + 1, index * 10 + 10]);
+    const app = rig.start(); // With a directory of its own, in which nothing waits for the collector.
+    const bornMs = rig.world.timeMs;
+    await rig.world.advance(1_000); // It has looked for the first time.
+    for (const { process } of dead) rig.disk.killProcess(process);
+    await rig.world.advance(bornMs + 15_000 + moment - rig.world.timeMs);
+    const startMs = rig.world.timeMs;
+    await rig.world.run(app.exporter.shutdown());
+    expect(rig.world.timeMs - startMs).toBeLessThan(8_000);
+    await rig.world.drain();
+    rig.back();
+    const next = rig.start();
+    expect(await rig.delivered(30)).toEqual(upTo(30));
     await rig.world.run(next.exporter.shutdown());
   });
 
