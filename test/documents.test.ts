@@ -25,7 +25,7 @@ function block(page: string, heading: string, language: string): string {
 }
 
 it.each([
-  ['README.md', 'Example'],
+  ['docs/options.md', 'Example'],
   ['docs/stage.md', 'From a source that can wait'],
   ['docs/stage.md', 'From a plain Observable'],
   ['docs/stage.md', 'In two halves'],
@@ -40,6 +40,16 @@ it.each([
   const program = ['--conditions=spillway-source', 'example.ts'];
   const printed = execFileSync(process.execPath, program, { cwd: folder, env, encoding: 'utf8', timeout: 30_000 });
   expect(printed).toBe(block(page, heading, 'text'));
+});
+
+it('shows in the README the code and the figures of docs/opentelemetry.md', () => {
+  const text = (path: string): string => pages.find((candidate) => candidate.path === path)?.text ?? '';
+  const [readme, page] = [text('README.md'), text('docs/opentelemetry.md')];
+  expect(block(readme, 'With the OpenTelemetry SDK', 'ts')).toBe(/```ts\n([\s\S]*?)```/.exec(page)?.[1]);
+  const rows = [...readme.matchAll(/^\| ([^|]+ for \d+ s) \| ([\d,]+) of ([\d,]+) \| 0 \|$/gm)];
+  expect(rows.length).toBe(4);
+  for (const [, fault = '', lost, items] of rows)
+    expect(page).toMatch(new RegExp(`${fault} \\| ${items} \\| ${lost} .* 0 \\|`));
 });
 
 it('shows a config in the README that is valid', async () => {
