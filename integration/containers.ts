@@ -23,6 +23,10 @@ export interface ServerOptions {
   /** Port in the container. The one on the host stays the same over every restart. */
   readonly port: number;
   readonly command: readonly string[];
+  /** A folder of this machine that the server finds as /data. It then runs as whoever runs this, to write there. */
+  readonly data?: string;
+  /** What it logs when it is ready, for an image without a shell. Default: its port is asked, from inside as well. */
+  readonly ready?: RegExp;
 }
 
 export interface StartedServer extends AsyncDisposable {
@@ -31,14 +35,19 @@ export interface StartedServer extends AsyncDisposable {
 }
 
 /** Starts a server, and removes it and its data with `await using`, or at the latest when this process exits. */
-export async function startServer({ image, port, command }: ServerOptions): Promise<StartedServer> {
+export async function startServer({ image, port, command, data, ready }: ServerOptions): Promise<StartedServer> {
   const hostPort = await freePort();
-  const container = await new GenericContainer(image)
+  const described = new GenericContainer(image)
     .withExposedPorts({ container: port, host: hostPort })
     .withCommand([...command])
-    .withWaitStrategy(Wait.forListeningPorts())
-    .withStartupTimeout(30_000)
-    .start();
+    .withWaitStrategy(ready === undefined ? Wait.forListeningPorts() : Wait.forLogMessage(ready))
+    .withStartupTimeout(30_000);
+  if (data !== undefined) {
+    described
+      .withBindMounts([{ source: data, target: '/data' }])
+      .withUser(`${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`);
+  }
+  const container = await described.start();
   const remove = (): void => {
     spawnSync('docker', ['rm', '--force', '--volumes', container.getId()], { stdio: 'ignore', timeout: 10_000 });
   };

@@ -2,7 +2,11 @@
 // integration/images/build.sh makes them; SPILLWAY_<NAME>_IMAGE names another one.
 import { spawnSync } from 'node:child_process';
 
-const officialImages = { redis: 'redis:7', node: 'node:24-bookworm-slim' } as const;
+const officialImages = {
+  redis: 'redis:7',
+  node: 'node:24-bookworm-slim',
+  collector: 'otel/opentelemetry-collector-contrib:0.160.0',
+} as const;
 
 export type ImageName = keyof typeof officialImages;
 

@@ -18,6 +18,7 @@ export type Requirement =
   | 'docker-compose-v1'
   | 'redis-image'
   | 'node-image'
+  | 'collector-image'
   | 'wire';
 
 function succeeds(program: string, ...args: readonly string[]): boolean {
@@ -41,6 +42,7 @@ const checks: Readonly<Record<Requirement, () => boolean>> = {
   'docker-compose-v1': () => succeeds('docker-compose', 'version'),
   'redis-image': () => localImage('redis') !== undefined,
   'node-image': () => localImage('node') !== undefined,
+  'collector-image': () => localImage('collector') !== undefined,
   wire: () => isRoot() && succeeds('nsenter', '--version') && succeeds('iptables', '--version'),
 };
 
@@ -56,6 +58,7 @@ const reasons: Readonly<Record<Requirement, string>> = {
   'docker-compose-v1': 'needs the program docker-compose',
   'redis-image': 'needs a local image of Redis (integration/images/build.sh)',
   'node-image': 'needs a local image of Node (integration/images/build.sh)',
+  'collector-image': 'needs a local image of the OpenTelemetry Collector (integration/images/build.sh, with Go)',
   wire: 'needs root, nsenter and iptables',
 };
 

@@ -90,7 +90,8 @@ const layers: Readonly<Record<Signal, readonly string[]>> = {
   metrics: ['resourceMetrics', 'scopeMetrics', 'metrics', 'gauge', 'dataPoints'],
 };
 
-function numbersOf(signal: Signal, request: Plain): number[] {
+/** The numbers of the items in a decoded request, or in one that was read from JSON. */
+export function numbersOf(signal: Signal, request: Plain): number[] {
   let found: Plain[] = [request];
   for (const layer of layers[signal]) found = found.flatMap((one) => [(one[layer] ?? []) as Plain | Plain[]].flat());
   return found.map((one) => {

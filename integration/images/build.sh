@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Builds the images that integration tests start, from Debian packages alone: no container registry is needed.
+# Builds the images that integration tests start, from packages alone: no container registry is needed.
 #   integration/images/build.sh            all that have a folder here
 #   integration/images/build.sh redis      this one
 #
 # A folder is an image, spillway-test/<folder>: `packages` names what it needs of Debian, one a line, and its Dockerfile
 # is built on a root file system that holds the packages of all folders. That one is made once, in one go, which takes
 # most of the time. To add a server, add a folder.
+#
+# What Debian does not have a folder may `compile`, in a copy of itself, when its image is out of date. Where that cannot
+# be done (exit code 75) one line says so, `skipped IMAGE: WHY`, and the image stays what it was.
 #
 # Each image carries a label with the hash of what it was made from; one that is up to date is left alone, in well
 # under a second. Needs a Docker engine and mmdebstrap, as root, or with user namespaces. About half a minute.
@@ -72,6 +75,15 @@ for folder in "${@:-*/}"; do
     if [ -x "$context/prepare" ]; then (cd "$name" && ./prepare "$context"); fi
     key="$({ echo "$root_key"; cd "$context" && find . -type f -print0 | sort --zero-terminated | xargs --null sha256sum; } | hash_of)"
     [ "$(made_from "$prefix/$name")" = "$key" ] && continue
+    if [ -x "$context/compile" ]; then
+      code=0
+      (cd "$context" && ./compile) > "$work/log" 2>&1 || code=$?
+      if [ "$code" -eq 75 ]; then
+        echo "skipped $prefix/$name: $(paste --serial --delimiters=' ' "$work/log")"
+        continue
+      fi
+      [ "$code" -eq 0 ] || { cat "$work/log" >&2; exit 1; }
+    fi
     docker build --build-arg "BASE=$prefix/debian" --label "$label=$key" --tag "$prefix/$name" "$context" \
       > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
     echo "built $prefix/$name"
