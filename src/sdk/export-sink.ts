@@ -70,8 +70,11 @@ export class ExportSink implements Sink {
     const { events } = batch;
     const options = { signal: batch.signal, events, peer: this.#peer, nowMs: world.clock.now() };
     const { answer, warning } = readReply(reply, options);
-    if (warning !== undefined) this.#warn(warning);
-    return answer;
+    if (warning !== undefined) this.#warn(withoutSecrets(warning, headers));
+    if (answer.kind !== 'delivered') return { ...answer, reason: withoutSecrets(answer.reason, headers) };
+    const { refused } = answer;
+    if (refused === undefined) return answer;
+    return { kind: 'delivered', refused: { ...refused, reason: withoutSecrets(refused.reason, headers) } };
   }
 
   /** Receivers repeat a warning with every request; it is needed once. */
@@ -93,6 +96,14 @@ function requestHeaders({ url, compression }: Endpoint, given: HeaderValues): He
   headers['content-type'] = 'application/x-protobuf';
   if (compression === 'gzip') headers['content-encoding'] = 'gzip';
   return headers;
+}
+
+/** A receiver may repeat in its words what it was sent. Short values would take words apart. */
+function withoutSecrets(text: string, headers: HeaderValues): string {
+  const own = ['user-agent', 'content-type', 'content-encoding'];
+  const values = Object.entries(headers).flatMap(([name, value]) => (own.includes(name) ? [] : [value]));
+  const secrets = values.flatMap((value) => [value, value.replace(/^\S+\s+/, '')]);
+  return secrets.reduce((shown, secret) => (secret.length < 6 ? shown : shown.replaceAll(secret, '***')), text);
 }
 
 /** A file that is missing is said and passed over, as the official exporters do: the handshake then tells. */

@@ -12,6 +12,7 @@ import { markersIn, markersOf, sampleRequest } from '../testing/otlp-samples.ts'
 import { BufferedMetricExporter, temporalityFor, temporalityOf } from './buffered-metric-exporter.ts';
 import { BufferedSpanExporter } from './buffered-span-exporter.ts';
 import { diskTransport } from './disk-transport.ts';
+import { Exporter } from './exporter.ts';
 import { createTelemetryBuffer } from './shared-buffer.ts';
 
 interface Received {
@@ -23,16 +24,23 @@ interface Received {
 let path: string;
 let server: Server;
 let received: Received[];
+let answer: Answering;
+
+type Answering = (headers: IncomingHttpHeaders) => readonly [status: number, text?: string];
+const ok: Answering = () => [200];
 
 beforeEach(async () => {
   path = mkdtempSync(join(tmpdir(), 'spillway-exporters-'));
   received = [];
+  answer = ok;
   server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
       received.push({ url: request.url, headers: request.headers, body: Buffer.concat(parts) });
-      response.writeHead(200, { 'content-type': 'application/x-protobuf' }).end();
+      const [status, text] = answer(request.headers);
+      const type = text === undefined ? 'application/x-protobuf' : 'text/plain';
+      response.writeHead(status, { 'content-type': type }).end(text);
     });
   });
   await new Promise<void>((resolve) => {
@@ -89,6 +97,17 @@ describe('diskTransport', () => {
 });
 
 describe('an exporter', () => {
+  it('repeats no secret that a receiver repeats', async () => {
+    answer = ({ authorization }) => [503, `not for ${authorization}`];
+    const headers = { authorization: 'Bearer token-to-hide' };
+    const options = { url: urlOf('/v1/traces'), headers, buffer: { path } };
+    const exporter = new Exporter('traces', options, { serialize: () => sampleRequest('traces', 1, 1).bytes });
+    await new Promise((resolve) => exporter.export([], resolve));
+    await expect.poll(() => exporter.stats().delivery.reason).toContain('answered 503: not for ***');
+    answer = ok;
+    await exporter.shutdown();
+  });
+
   it('refuses options that have no meaning, when it is made', () => {
     const make = (options: object): BufferedSpanExporter => new BufferedSpanExporter(options as never);
     expect(() => make({})).toThrow('expected buffer: { path }');

@@ -149,20 +149,33 @@ export class SignalBuffer {
   async #claim(): Promise<Own> {
     await this.#givenUp; // What it held may be the directory to be opened now.
     const held = await this.#directories.claim();
-    const drain = await this.#startDrain(held.buffer);
-    const stall: Own['stall'] = { cause: undefined };
-    const own = { ...held, drain, before: held.buffer.stats(), stall };
-    const { events } = held.buffer;
-    events.on('failed', ({ cause }) => this.#giveUp(own, cause));
-    events.on('stalled', ({ cause }) => {
-      stall.cause = cause;
-    });
-    events.on('resumed', () => {
-      stall.cause = undefined;
-    });
+    let own: Own;
+    try {
+      own = await this.#watched(held);
+    } catch (cause) {
+      await held.buffer.close().catch(() => undefined); // The next one who opens it finds out more.
+      throw cause;
+    }
     this.#own = own;
     this.#failure = undefined;
     this.#adoption.start();
+    return own;
+  }
+
+  async #watched(held: HeldDirectory): Promise<Own> {
+    const { buffer } = held;
+    const drain = await this.#startDrain(buffer);
+    const before = buffer.stats();
+    if (before.state === 'failed') throw before.failure;
+    const stall: Own['stall'] = { cause: before.state === 'stalled' ? before.failure : undefined };
+    const own = { ...held, drain, before, stall };
+    buffer.events.on('failed', ({ cause }) => this.#giveUp(own, cause));
+    buffer.events.on('stalled', ({ cause }) => {
+      stall.cause = cause;
+    });
+    buffer.events.on('resumed', () => {
+      stall.cause = undefined;
+    });
     return own;
   }
 
@@ -176,7 +189,10 @@ export class SignalBuffer {
 
   async #startDrain(buffer: DiskBuffer): Promise<Drain> {
     const { timeoutMs, retryMaxBackoffMs, world, log, openSink } = this.#options;
-    this.#sink ??= openSink();
+    this.#sink ??= openSink().catch((cause: unknown) => {
+      this.#sink = undefined;
+      throw cause;
+    });
     const sink = await this.#sink;
     const drain = new Drain({ cursor: buffer.cursor('default'), sink, timeoutMs, retryMaxBackoffMs, world, log });
     drain.start();
