@@ -1,12 +1,15 @@
 // An application is killed with SIGKILL under load and started again, with its collector away for part of the time, and
 // a second process of it beside: whatever an export had been told is on disk arrives, and dead directories go.
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { signals } from '../src/otlp/signal.ts';
 import { byScale } from '../test/sweep.ts';
+import { root } from '../test/tidy/source.ts';
 import { TelemetryCollector } from './telemetry-collector.ts';
 import { currentLine, TelemetryProcess } from './telemetry-process.ts';
 import { settled } from './telemetry-run.ts';
@@ -57,6 +60,45 @@ it('loses nothing that was acknowledged, however often it is killed', { timeout 
     }
   } finally {
     for (const application of dead) await application.kill();
+    await collector.close();
+    rmSync(path, { recursive: true, force: true });
+  }
+});
+
+// Nobody shuts the exporter down, and a request is under way that never gets an answer.
+const forgetful = `
+import { diskTransport } from '${root}/src/sdk/index.ts';
+import { sampleRequest } from '${root}/src/testing/otlp-samples.ts';
+const [, path, url] = process.argv;
+const transport = diskTransport({ signal: 'traces', url, buffer: { path } });
+const answer = await transport.send(sampleRequest('traces', 1, 5).bytes, 1000);
+process.stdout.write(answer.status);
+`;
+
+it('keeps no process alive, and delivers with the next one what it left', { timeout: 60_000 }, async () => {
+  const path = mkdtempSync(join(tmpdir(), 'spillway-telemetry-end-'));
+  const collector = await TelemetryCollector.open();
+  const url = `${collector.url}/spillway/v1/traces`;
+  const run = async (): Promise<string> => {
+    const args = ['--conditions=spillway-source', '--input-type=module', '-e', forgetful, path, url];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 });
+    return stdout;
+  };
+  try {
+    await collector.setMood('stalled');
+    const startMs = performance.now();
+    expect(await run()).toBe('success');
+    expect(performance.now() - startMs).toBeLessThan(8_000); // A request may take 10 s.
+    expect(collector.taken('spillway', 'traces').size).toBe(0);
+    await collector.setMood('taking');
+    const application = new TelemetryProcess(currentLine, {
+      ...{ collector: collector.url, path, maxBytes: 2 ** 24, whenFull: 'drop_oldest', itemsPerSecond: 100, first: 0 },
+    });
+    await application.started();
+    const { stats } = await application.stop();
+    const traces = stats.find(({ signal }) => signal === 'traces') as { accepted: number; delivered: number };
+    expect(traces.delivered).toBe(traces.accepted + 5);
+  } finally {
     await collector.close();
     rmSync(path, { recursive: true, force: true });
   }
