@@ -1,7 +1,7 @@
 // Telemetry with a disk behind it: node --import ./buffered.ts service.ts
 //
-// Where it goes say the OTEL_EXPORTER_OTLP_* variables, by default http://localhost:4318. What sits in a batch processor
-// is not on disk yet, so its delay is short: it is what a kill can cost.
+// Where it goes say the OTEL_EXPORTER_OTLP_* variables, by default http://localhost:4318. What sits in a batch
+// processor is not on disk yet, so its delay is short: that is what a kill can cost.
 import process from 'node:process';
 import { BatchLogRecordProcessor } from '@opentelemetry/sdk-logs';
 import { PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';

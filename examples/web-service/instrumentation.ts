@@ -47,5 +47,5 @@ function common({ method, routeOptions }: FastifyRequest): Record<string, string
 }
 
 function nameOf({ method, routeOptions }: FastifyRequest): string {
-  return `${method} ${routeOptions.url ?? 'unknown'}`;
+  return routeOptions.url === undefined ? method : `${method} ${routeOptions.url}`;
 }
