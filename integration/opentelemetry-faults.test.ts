@@ -2,11 +2,12 @@
 // the collector has a fault: every item whose export was acknowledged arrives, what was dropped is what the counters
 // say, and the official exporter loses items in the same run.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { signals } from '../src/otlp/signal.ts';
+import { root } from '../test/tidy/source.ts';
 import { needs } from './requirements.ts';
 import type { CollectorMood } from './telemetry-collector.ts';
 import { installedLine } from './telemetry-process.ts';
@@ -32,6 +33,18 @@ function expectExactCounts({ fates }: FaultOutcome): void {
   }
 }
 
+/** A row of the table in docs/opentelemetry.md, for whoever wants to see the figures of this machine. */
+function keepRow(what: string, { fates, loopDelayMs }: FaultOutcome): void {
+  const all = signals.map((signal) => fates[signal]);
+  const sum = (of: (fate: (typeof all)[number]) => number): number => all.reduce((total, fate) => total + of(fate), 0);
+  const emitted = sum((fate) => fate.emitted);
+  const official = sum(({ officialLost }) => officialLost);
+  const share = Math.round((100 * official) / emitted);
+  const cells = [what, emitted, `${official} (${share} %)`, sum(({ lost }) => lost), `${loopDelayMs.p99} ms`];
+  mkdirSync(join(root, '.cache'), { recursive: true });
+  appendFileSync(join(root, '.cache/opentelemetry-faults.md'), `| ${cells.join(' | ')} |\n`);
+}
+
 describe('an application whose collector', () => {
   const faults: readonly (readonly [string, CollectorMood, number])[] = [
     ['is away for a minute', 'away', 60_000],
@@ -41,8 +54,9 @@ describe('an application whose collector', () => {
     ['answers 401', 401, 20_000],
   ];
 
-  it.each(faults)('%s loses nothing, where the official exporter does', { timeout }, async (_what, mood, faultMs) => {
+  it.each(faults)('%s loses nothing, where the official exporter does', { timeout }, async (what, mood, faultMs) => {
     const outcome = await runFault({ mood, faultMs });
+    keepRow(`${what}, ${faultMs / 1_000} s`, outcome);
     expectNothingLost(outcome);
     expect(outcome.fates.traces.officialLost).toBeGreaterThan(100);
   });

@@ -1,7 +1,7 @@
 // The application of programs/telemetry-application.ts as a child, and what it has reported so far.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Signal } from '../src/otlp/signal.ts';
@@ -45,9 +45,7 @@ export async function installedLine(major: keyof typeof linePackages): Promise<S
     });
     if ((await npm.catch(() => undefined)) === undefined) return undefined;
   }
-  // A folder of this process's own: another test may be running from its copy.
-  const source = join(prefix, `src-${process.pid}`);
-  rmSync(source, { recursive: true, force: true });
+  const source = mkdtempSync(join(prefix, 'src-')); // Another test may be running from its own copy.
   cpSync(join(root, 'src'), source, { recursive: true });
   return { packages, source };
 }
