@@ -199,6 +199,14 @@ describe('several processes', () => {
     await rig.world.run(Promise.all([one.exporter.shutdown(), two.exporter.shutdown()]));
   });
 
+  it.each(upTo(60))('start at one moment, and none fails, seed %i', async (seed) => {
+    const rig = new ExporterRig({}, seed);
+    const apps = upTo(6).map(() => rig.start());
+    const results = apps.map(({ exporter }, index) => exported(exporter, [index + 1, index + 1]));
+    expect(await rig.world.run(Promise.all(results))).toEqual(apps.map(() => success));
+    expect(await rig.delivered(6)).toEqual(upTo(6));
+  });
+
   it('take the directory of a dead one for their own, so that restarts do not pile up', async () => {
     const rig = new ExporterRig();
     await rig.away();
@@ -218,7 +226,8 @@ describe('several processes', () => {
     const rig = new ExporterRig();
     await rig.away();
     const apps = [rig.start(), rig.start(), rig.start(), rig.start()];
-    for (const [index, app] of apps.entries()) await rig.export(app, [index * 100 + 1, index * 100 + 100]);
+    for (const [index, app] of apps.entries())
+      expect(await rig.export(app, [index * 100 + 1, index * 100 + 100])).toEqual([success]);
     const [survivor, ...others] = apps;
     for (const { process } of others) rig.disk.killProcess(process);
     expect(rig.directories).toHaveLength(4);
@@ -251,7 +260,8 @@ describe('several processes', () => {
     const rig = new ExporterRig({}, moment);
     await rig.away();
     const dead = [rig.start(), rig.start(), rig.start()];
-    for (const [index, app] of dead.entries()) await rig.export(app, [index * 10 + 1, index * 10 + 10]);
+    for (const [index, app] of dead.entries())
+      expect(await rig.export(app, [index * 10 + 1, index * 10 + 10])).toEqual([success]);
     const app = rig.start(); // With a directory of its own, in which nothing waits for the collector.
     const bornMs = rig.world.timeMs;
     await rig.world.advance(1_000); // It has looked for the first time.
@@ -271,7 +281,8 @@ describe('several processes', () => {
     const rig = new ExporterRig({}, seed);
     await rig.away();
     const first = [rig.start(), rig.start(), rig.start()];
-    for (const [index, app] of first.entries()) await rig.export(app, [index * 10 + 1, index * 10 + 10]);
+    for (const [index, app] of first.entries())
+      expect(await rig.export(app, [index * 10 + 1, index * 10 + 10])).toEqual([success]);
     for (const { process } of first) rig.disk.killProcess(process);
     rig.back();
     for (let life = 0; life < 25; life++) {

@@ -22,7 +22,7 @@ import { quarantineName } from '../engine/segment-quarantine.ts';
 import type { Signal } from '../otlp/signal.ts';
 import type { Log } from '../pipeline/contract/log.ts';
 import type { World } from '../pipeline/contract/world.ts';
-import { acquireDirectoryLock } from '../platform/directory-lock.ts';
+import { acquireDirectoryLock, type DirectoryLock } from '../platform/directory-lock.ts';
 import { nodePlatform } from '../platform/node-platform.ts';
 
 export interface ProcessDirectoriesOptions {
@@ -44,6 +44,7 @@ export interface HeldDirectory {
 export type Removal = 'removed' | 'taken' | 'kept';
 
 const nameBytes = 8;
+const triesMax = 20;
 
 export class ProcessDirectories {
   readonly #options: ProcessDirectoriesOptions;
@@ -60,16 +61,30 @@ export class ProcessDirectories {
       const buffer = await this.#tryOpen(directory);
       if (buffer !== undefined) return { directory, buffer };
     }
+    for (let tries = 1; ; tries++) {
+      const made = await this.#make();
+      if (made.buffer !== undefined) return made;
+      if (tries === triesMax) throw made.cause;
+    }
+  }
+
+  /** Between the making of a directory and its lock somebody may look whether it is free: then another one is made. */
+  async #make(): Promise<HeldDirectory | { readonly buffer: undefined; readonly cause: unknown }> {
     const { path, signal, world, open } = this.#options;
     const name = Buffer.from(world.random.bytes(nameBytes)).toString('hex');
     const directory = `${path}/${signal}-${name}`;
-    return { directory, buffer: await open(directory) };
+    try {
+      return { directory, buffer: await open(directory) };
+    } catch (cause) {
+      if (!isStorageError(cause, 'locked') && !isStorageError(cause, 'missing')) throw cause;
+      return { buffer: undefined, cause };
+    }
   }
 
   /** A directory that nobody holds, opened; undefined: there is none. */
   async adopt(passedOver: ReadonlySet<string>): Promise<HeldDirectory | undefined> {
     for (const directory of await this.#list()) {
-      if (passedOver.has(directory)) continue;
+      if (passedOver.has(directory) || !(await this.#isFree(directory))) continue;
       const buffer = await this.#tryOpen(directory);
       if (buffer !== undefined) return { directory, buffer };
     }
@@ -78,18 +93,34 @@ export class ProcessDirectories {
 
   /** Removes a directory that was drained and closed, if it still is (I1). */
   async remove(directory: string): Promise<Removal> {
-    const { world } = this.#options;
-    const { fileSystem, clock } = world;
+    const lock = await this.#lock(directory);
+    if (lock === undefined) return 'taken';
+    try {
+      return await this.#removeUnderLock(directory);
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** Living processes are asked for again and again: the lock alone costs no sync, as opening would. */
+  async #isFree(directory: string): Promise<boolean> {
+    try {
+      const lock = await this.#lock(directory);
+      await lock?.release();
+      return lock !== undefined;
+    } catch {
+      return true; // Opening it finds out what is wrong, and says so.
+    }
+  }
+
+  /** Undefined: somebody has it, or it is gone. */
+  async #lock(directory: string): Promise<DirectoryLock | undefined> {
+    const { fileSystem, clock } = this.#options.world;
     const { holder } = nodePlatform();
     try {
-      const lock = await acquireDirectoryLock({ fileSystem, clock, directory, timeoutMs: 0, holder });
-      try {
-        return await this.#removeUnderLock(directory);
-      } finally {
-        await lock.release();
-      }
+      return await acquireDirectoryLock({ fileSystem, clock, directory, timeoutMs: 0, holder });
     } catch (cause) {
-      if (isStorageError(cause, 'locked') || isStorageError(cause, 'missing')) return 'taken';
+      if (isStorageError(cause, 'locked') || isStorageError(cause, 'missing')) return undefined;
       throw cause;
     }
   }
