@@ -1,9 +1,9 @@
-// A pipeline between clients that send numbered log records and a real Collector, and what must be true of the file that
-// the Collector has written.
+// A pipeline between clients that send numbered log records and a real Collector, and what must be true of the file
+// that the Collector has written.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CollectorServer } from './collector-server.ts';
+import { CollectorServer, type CollectorServerOptions } from './collector-server.ts';
 import { freePort } from './containers.ts';
 import { Arrivals, type NumberedEvent } from './numbered-events.ts';
 import { OtlpClient } from './otlp-client.ts';
@@ -36,9 +36,9 @@ export class CollectorRig implements AsyncDisposable {
     this.#running = this.clients.map((client) => client.run());
   }
 
-  static async start(): Promise<CollectorRig> {
+  static async start(options?: CollectorServerOptions): Promise<CollectorRig> {
     const ports = { source: await freePort(), health: await freePort() };
-    const collector = await CollectorServer.start();
+    const collector = await CollectorServer.start(options);
     return new CollectorRig(collector, mkdtempSync(join(tmpdir(), 'spillway-collector-rig-')), ports);
   }
 
@@ -65,7 +65,7 @@ export class CollectorRig implements AsyncDisposable {
     const goals = this.clients.map(({ name, accepted }) => ({ client: name, last: lastOf(accepted) }));
     const startedMs = performance.now();
     await this.#until('everything accepted is written', () => {
-      this.#read();
+      this.read();
       return goals.every(({ client, last }) => last === 0 || this.arrivals.has(client, last));
     });
     return performance.now() - startedMs;
@@ -80,26 +80,32 @@ export class CollectorRig implements AsyncDisposable {
   /** Waits until nothing waits for the sink. The clients must have been stopped. */
   async empties(): Promise<void> {
     await this.pipeline.until(({ buffers }) => buffers.every(({ backlog }) => backlog.events === 0));
-    this.#read();
+    this.read();
   }
 
-  /** Accepted, and not written: nothing, if the promise holds. */
-  missing(): string[] {
+  /** Takes note of what the Collector has written meanwhile. */
+  read(): void {
+    for (const { request } of this.collector.written()) this.arrivals.take(writtenEvents(request));
+  }
+
+  /** Everything that got a 200 until now. */
+  accepted(): NumberedEvent[] {
     return this.clients.flatMap(({ name, accepted }) =>
       accepted.flatMap(({ first, count }) =>
-        Array.from({ length: count }, (_, index) => first + index)
-          .filter((number) => !this.arrivals.has(name, number))
-          .map((number) => `${name} ${number}`),
+        Array.from({ length: count }, (_, index) => ({ client: name, number: first + index })),
       ),
     );
   }
 
-  #acceptedEvents(): number {
-    return this.clients.reduce((sum, { acceptedEvents }) => sum + acceptedEvents, 0);
+  /** Accepted, and not written: nothing, if the promise holds. */
+  missing(): string[] {
+    return this.accepted()
+      .filter(({ client, number }) => !this.arrivals.has(client, number))
+      .map(({ client, number }) => `${client} ${number}`);
   }
 
-  #read(): void {
-    for (const { request } of this.collector.written()) this.arrivals.take(writtenEvents(request));
+  #acceptedEvents(): number {
+    return this.clients.reduce((sum, { acceptedEvents }) => sum + acceptedEvents, 0);
   }
 
   async #until(what: string, isSo: () => boolean): Promise<void> {

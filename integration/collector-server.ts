@@ -1,8 +1,10 @@
 // A real OpenTelemetry Collector in a container that writes what it takes into a file, and what that file holds.
 //
-// Nothing in it promises more than it keeps. There is no batch processor and no queue in front of the exporter, so its
-// answer waits for the exporter; and an exporter that rotates does not buffer, so it waits for write(2). What has been
-// written survives the end of the process. A machine that loses its power would be another matter: nothing is synced.
+// Where it writes `at once` it keeps what it promises. There is no batch processor and no queue in front of the
+// exporter, so its answer waits for the exporter; and an exporter that rotates does not buffer, so it waits for
+// write(2). What has been written survives the end of the process. A machine that loses its power would be another
+// matter: nothing is synced. `buffered`, it answers for what only its memory has, and writes the rest when it is asked
+// to end.
 //
 // Killed while it writes, it leaves a request without its end, for which nobody got an answer: such are counted.
 import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +20,17 @@ export interface WrittenRequest {
   readonly request: Readonly<Record<string, unknown>>;
 }
 
+export interface CollectorServerOptions {
+  /** Before /v1/logs and its like. */
+  readonly pathPrefix?: string;
+  readonly writes?: 'at once' | 'buffered';
+}
+
 const otlpPort = 4318;
+const fileOptions = {
+  'at once': 'rotation: { max_megabytes: 10000 }',
+  buffered: 'append: true, flush_interval: 1h',
+} as const;
 /** Where one request begins, also behind another one that has no end. */
 const requestStart = /(?=\{"resource(?:Logs|Spans|Metrics)":)/;
 const signalOf: Readonly<Record<string, Signal>> = {
@@ -40,13 +52,12 @@ export class CollectorServer implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** `pathPrefix` stands before /v1/logs and its like. */
-  static async start(pathPrefix = ''): Promise<CollectorServer> {
+  static async start(options: CollectorServerOptions = {}): Promise<CollectorServer> {
     const image = localImage('collector');
     if (image === undefined) throw new Error('no image: see requirements.ts');
     const folder = mkdtempSync(join(tmpdir(), 'spillway-collector-'));
     try {
-      writeFileSync(join(folder, 'collector.yaml'), configOf(pathPrefix));
+      writeFileSync(join(folder, 'collector.yaml'), configOf(options));
       const command = ['--config=/data/collector.yaml'];
       const ready = /Everything is ready/;
       const server = await startServer({ image, port: otlpPort, command, data: folder, ready });
@@ -121,7 +132,7 @@ export class CollectorServer implements AsyncDisposable {
   }
 }
 
-function configOf(pathPrefix: string): string {
+function configOf({ pathPrefix = '', writes = 'at once' }: CollectorServerOptions): string {
   const signals = ['traces', 'logs', 'metrics'];
   const paths = signals.map((signal) => `${signal}_url_path: ${pathPrefix}/v1/${signal}`);
   const pipelines = signals.map((signal) => `${signal}: { receivers: [otlp], exporters: [file] }`);
@@ -129,7 +140,7 @@ function configOf(pathPrefix: string): string {
 receivers:
   otlp: { protocols: { http: { endpoint: "0.0.0.0:${otlpPort}", ${paths.join(', ')} } } }
 exporters:
-  file: { path: /data/written.json, rotation: { max_megabytes: 10000 } }
+  file: { path: /data/written.json, ${fileOptions[writes]} }
 service:
   telemetry: { metrics: { level: none } }
   pipelines: { ${pipelines.join(', ')} }

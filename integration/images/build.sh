@@ -7,8 +7,8 @@
 # is built on a root file system that holds the packages of all folders. That one is made once, in one go, which takes
 # most of the time. To add a server, add a folder.
 #
-# What Debian does not have a folder may `compile`, in a copy of itself, when its image is out of date. Where that cannot
-# be done (exit code 75) one line says so, `skipped IMAGE: WHY`, and the image stays what it was.
+# What Debian does not have a folder may `compile`, in a copy of itself, when its image is out of date. Where that
+# cannot be done (exit code 75) one line says so, `skipped IMAGE: WHY`, and the image stays what it was.
 #
 # Each image carries a label with the hash of what it was made from; one that is up to date is left alone, in well
 # under a second. Needs a Docker engine and mmdebstrap, as root, or with user namespaces. About half a minute.
@@ -66,6 +66,7 @@ END
   echo "built $prefix/debian"
 fi
 
+failed=0
 for folder in "${@:-*/}"; do
   for path in $folder; do
     name="${path%/}"
@@ -82,7 +83,8 @@ for folder in "${@:-*/}"; do
         echo "skipped $prefix/$name: $(paste --serial --delimiters=' ' "$work/log")"
         continue
       fi
-      [ "$code" -eq 0 ] || { cat "$work/log" >&2; exit 1; }
+      # The others do not have to wait for it.
+      [ "$code" -eq 0 ] || { cat "$work/log" >&2; failed=1; continue; }
     fi
     docker build --build-arg "BASE=$prefix/debian" --label "$label=$key" --tag "$prefix/$name" "$context" \
       > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
@@ -91,3 +93,4 @@ for folder in "${@:-*/}"; do
 done
 # What a newer one has replaced.
 docker image prune --force --filter "label=$label" > /dev/null
+exit "$failed"
