@@ -49,15 +49,18 @@ it('loses nothing that was acknowledged, however often it is killed', { timeout 
     expect(stats.map(({ failed, dropped, damaged }) => ({ failed, dropped, damaged }))).toEqual(
       signals.map(() => ({ failed: 0, dropped: 0, damaged: 0 })),
     );
+    let acknowledgedCount = 0;
     for (const application of [...dead, last]) {
       for (const signal of signals) {
         const { acknowledged } = application;
-        expect(acknowledged[signal].size).toBeGreaterThan(0);
+        acknowledgedCount += acknowledged[signal].size;
         expect([...acknowledged[signal]].filter((number) => !collector.taken('spillway', signal).has(number))).toEqual(
           [],
         );
       }
     }
+    // A process that was killed at once may have nothing to lose; all together have.
+    expect(acknowledgedCount).toBeGreaterThan(100 * lives);
   } finally {
     for (const application of dead) await application.kill();
     await collector.close();
