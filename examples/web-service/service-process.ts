@@ -13,7 +13,7 @@ export interface ServiceOptions {
   readonly folder: string;
 }
 
-const endMsMax = 8_000;
+const endMsMax = 30_000;
 const here = new URL('.', import.meta.url).pathname;
 
 export class ServiceProcess {
