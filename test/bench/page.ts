@@ -7,9 +7,10 @@ import { forMarkdown, type Section } from './report.ts';
 
 const introduction = `# Benchmarks
 
-Made by \`npm run bench -- engine --write\` and \`npm run bench -- pipeline --write\`; do not edit. \`--dir\` chooses
-the disk, \`--repeat\` how often everything is measured, \`--only\` some of \`append,commit,cycle,open,memory\` of the
-engine, the library by itself, or of \`throughput,latency\` of the pipeline, a process with a source and a sink.
+Made by \`npm run bench -- engine --write\`, and so for \`pipeline\` and \`sdk\`; do not edit. \`--dir\` chooses the
+disk, \`--repeat\` how often everything is measured, \`--only\` some of \`append,commit,cycle,open,memory\` of the
+engine, the library by itself, or of \`throughput,latency\` of the pipeline, a process with a source and a sink; the
+SDK's exporters have one part.
 
 Beside every figure stands what the machine itself could do right before it: rounds of a loop in which each depends on
 the one before, plain writes of 1 MiB into a growing file, and 4 KiB appended and synced. Machines that share hardware
