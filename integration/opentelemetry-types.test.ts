@@ -20,7 +20,7 @@ export const metrics: PushMetricExporter = new ours.BufferedMetricExporter({ buf
 export const transport: IExporterTransport = ours.diskTransport({ signal: 'traces', buffer: { path: '/data' } });
 `;
 
-it.each([2, 3] as const)('with the SDK %i', { timeout: 240_000 }, async (major, context: SkippedBy) => {
+it.for([2, 3] as const)('with the SDK %i', { timeout: 240_000 }, async (major, context: SkippedBy) => {
   const line = await installedLine(major);
   if (line === undefined) context.skip('the package registry is out of reach');
   if (line === undefined) return;
