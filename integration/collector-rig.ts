@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CollectorServer, type CollectorServerOptions } from './collector-server.ts';
-import { freePort } from './containers.ts';
+import { freePort } from './free-port.ts';
 import { Arrivals, type NumberedEvent } from './numbered-events.ts';
 import { OtlpClient } from './otlp-client.ts';
 import { SpillwayProcess } from './spillway-process.ts';

@@ -1,22 +1,10 @@
 // Servers in containers for tests: started from a local image (local-images.ts), and removed whatever happens.
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
+import { freePort } from './free-port.ts';
 
 /** The helper that would remove what a killed run leaves behind is an image of its own. `.ci/run` removes by label. */
 process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
-
-/** A port that nobody has now. Ports that the engine draws change when a container is started again. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
-  return address.port;
-}
 
 export interface ServerOptions {
   readonly image: string;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { markersIn, markersOf, sampleRequest } from '../src/testing/index.ts';
-import { freePort } from './containers.ts';
+import { freePort } from './free-port.ts';
 import { localImage } from './local-images.ts';
 import { RedisClient } from './redis-client.ts';
 import { durableRedis } from './redis-rig.ts';

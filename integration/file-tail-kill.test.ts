@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../src/testing/index.ts';
 import { byScale, repeatable, seedOr } from '../test/sweep.ts';
-import { freePort, SpillwayProcess } from './spillway-process.ts';
+import { freePort } from './free-port.ts';
+import { SpillwayProcess } from './spillway-process.ts';
 
 const file = import.meta.filename;
 const name = 'has every line of a log that is rotated under it, while it is stopped and killed';

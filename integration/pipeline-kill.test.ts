@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../src/testing/index.ts';
 import { byScale, repeatable, seedOr } from '../test/sweep.ts';
+import { freePort } from './free-port.ts';
 import { MoodyReceiver, moods } from './moody-receiver.ts';
 import { OtlpClient } from './otlp-client.ts';
-import { freePort, SpillwayProcess } from './spillway-process.ts';
+import { SpillwayProcess } from './spillway-process.ts';
 
 const file = import.meta.filename;
 const name = 'loses nothing that a client got a 200 for, and keeps every client in order';

@@ -4,9 +4,10 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePort } from './free-port.ts';
 import { MoodyReceiver } from './moody-receiver.ts';
 import { OtlpClient } from './otlp-client.ts';
-import { freePort, SpillwayProcess } from './spillway-process.ts';
+import { SpillwayProcess } from './spillway-process.ts';
 
 const MiB = 2 ** 20;
 const maxBytes = 16 * MiB;

@@ -1,0 +1,13 @@
+// A port of the loopback that nobody had a moment ago, for servers that have to keep theirs over a restart.
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (typeof address !== 'object' || address === null) throw new Error('a listening socket has an address');
+  return address.port;
+}
