@@ -10,7 +10,7 @@ export interface PipelineSettings {
   /** Those that sinks share by id, and one for each sink that has its own, under the sink's id. */
   readonly buffers: readonly BufferSettings[];
   readonly sinks: readonly SinkSettings[];
-  /** Where `/healthz`, `/readyz` and `/metrics` are answered; undefined: nowhere. */
+  /** Where `/healthz`, `/readyz`, `/status` and `/metrics` are answered; undefined: nowhere. */
   readonly health: { readonly host: string; readonly port: number } | undefined;
   /** How long a graceful stop waits for sinks with a batch in their hands. Default 60,000. */
   readonly shutdownTimeoutMs: number;
