@@ -4,11 +4,18 @@ import { spawnSync } from 'node:child_process';
 
 const officialImages = {
   redis: 'redis:7',
+  postgres: 'postgres:17',
+  nats: 'nats:2.12',
+  rabbitmq: 'rabbitmq:4',
+  mosquitto: 'eclipse-mosquitto:2',
+  rsyslog: 'rsyslog/rsyslog',
   node: 'node:24-bookworm-slim',
   collector: 'otel/opentelemetry-collector-contrib:0.160.0',
 } as const;
 
 export type ImageName = keyof typeof officialImages;
+
+export const imageNames: readonly ImageName[] = Object.keys(officialImages) as ImageName[];
 
 function isLocal(image: string): boolean {
   return spawnSync('docker', ['image', 'inspect', image], { stdio: 'ignore', timeout: 10_000 }).status === 0;

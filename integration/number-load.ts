@@ -1,6 +1,6 @@
 // Sends numbers over OTLP/HTTP, each once and never again, and remembers those for which the pipeline answered that it
 // has them. One request at a time: the order of the answers is the order of the numbers.
-import { sampleRequest } from '../src/testing/index.ts';
+import { markersIn, sampleRequest } from '../src/testing/index.ts';
 
 /** How many numbers each request carries, in turn. */
 const sizes = [1, 3, 20, 2, 40, 1, 8];
@@ -67,6 +67,11 @@ export class NumberLoad {
       return false; // The pipeline was killed, or is not there yet.
     }
   }
+}
+
+/** The numbers of the events in a text or in bytes of any kind, in the order in which they stand there. */
+export function numbersIn(content: string | Uint8Array): number[] {
+  return markersIn(content).map((marker) => Number(marker.slice('event-'.length)));
 }
 
 async function pause(ms: number): Promise<void> {

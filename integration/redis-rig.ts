@@ -3,11 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DiskBuffer } from '../src/index.ts';
-import { markersIn } from '../src/testing/index.ts';
 import { type StartedServer, startServer } from './containers.ts';
 import { freePort } from './free-port.ts';
 import { localImage } from './local-images.ts';
-import { NumberLoad } from './number-load.ts';
+import { NumberLoad, numbersIn } from './number-load.ts';
 import { PipelineProcess } from './pipeline-process.ts';
 import { RedisClient } from './redis-client.ts';
 
@@ -91,7 +90,7 @@ export class RedisRig implements AsyncDisposable {
 
   async #lastNumber(): Promise<number> {
     const last = await RedisClient.lastEntry(this.server.port, stream);
-    return numbersIn(last?.data).at(-1) ?? 0;
+    return numbersIn(last?.data ?? '').at(-1) ?? 0;
   }
 
   async #until(what: string, isSo: () => Promise<boolean>): Promise<void> {
@@ -103,10 +102,6 @@ export class RedisRig implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
-}
-
-function numbersIn(data: string | undefined): number[] {
-  return markersIn(data ?? '').map((marker) => Number(marker.slice('event-'.length)));
 }
 
 function configOf({ address, redisPort }: { readonly address: string; readonly redisPort: number }): string {

@@ -4,7 +4,7 @@
 //     const reason = needs('root', 'loop-device');
 //     if (reason !== undefined) context.skip(reason);
 import { spawnSync } from 'node:child_process';
-import { localImage } from './local-images.ts';
+import { type ImageName, imageNames, localImage } from './local-images.ts';
 
 export type Requirement =
   | 'linux'
@@ -16,9 +16,7 @@ export type Requirement =
   | 'docker'
   | 'docker-compose'
   | 'docker-compose-v1'
-  | 'redis-image'
-  | 'node-image'
-  | 'collector-image'
+  | `${ImageName}-image`
   | 'wire';
 
 function succeeds(program: string, ...args: readonly string[]): boolean {
@@ -29,7 +27,15 @@ function succeeds(program: string, ...args: readonly string[]): boolean {
 
 const isRoot = (): boolean => process.getuid?.() === 0;
 
+type ImageRequirement = `${ImageName}-image`;
+
+function ofImages<Value>(given: (name: ImageName) => Value): Readonly<Record<ImageRequirement, Value>> {
+  const values = imageNames.map((name) => [`${name}-image`, given(name)]);
+  return Object.fromEntries(values) as Record<ImageRequirement, Value>;
+}
+
 const checks: Readonly<Record<Requirement, () => boolean>> = {
+  ...ofImages((name) => () => localImage(name) !== undefined),
   linux: () => process.platform === 'linux',
   root: isRoot,
   // Root inside a container may be refused both: a loop device, and the right to mount it.
@@ -40,13 +46,11 @@ const checks: Readonly<Record<Requirement, () => boolean>> = {
   docker: () => succeeds('docker', 'version', '--format', '{{.Server.Version}}'),
   'docker-compose': () => succeeds('docker-compose', 'version') || succeeds('docker', 'compose', 'version'),
   'docker-compose-v1': () => succeeds('docker-compose', 'version'),
-  'redis-image': () => localImage('redis') !== undefined,
-  'node-image': () => localImage('node') !== undefined,
-  'collector-image': () => localImage('collector') !== undefined,
   wire: () => isRoot() && succeeds('nsenter', '--version') && succeeds('iptables', '--version'),
 };
 
 const reasons: Readonly<Record<Requirement, string>> = {
+  ...ofImages((name) => `needs a local image of ${name} (integration/images/build.sh)`),
   linux: 'needs Linux',
   root: 'needs root',
   'loop-device': 'needs root, a free loop device and the right to mount it',
@@ -56,8 +60,6 @@ const reasons: Readonly<Record<Requirement, string>> = {
   docker: 'needs a Docker engine that answers',
   'docker-compose': 'needs docker compose',
   'docker-compose-v1': 'needs the program docker-compose',
-  'redis-image': 'needs a local image of Redis (integration/images/build.sh)',
-  'node-image': 'needs a local image of Node (integration/images/build.sh)',
   'collector-image': 'needs a local image of the OpenTelemetry Collector (integration/images/build.sh, with Go)',
   wire: 'needs root, nsenter and iptables',
 };
