@@ -3,13 +3,16 @@
 
 export { z } from 'zod';
 export { ConfigError } from '../../base/errors.ts';
+export { eachEvent, type MetricOfPoint, type TelemetryEvent } from '../../otlp/decode.ts';
 export { requestToJson } from '../../otlp/json.ts';
+export type { AnyValue, DataPoint, KeyValue, LogRecord, Resource, Scope, Span } from '../../otlp/request.ts';
 export type { Signal, TelemetryBatch } from '../../otlp/signal.ts';
 export { eachRequest } from '../../otlp/split.ts';
 export type { Clock, Timer } from '../../platform/clock.ts';
 export type { HostFiles } from '../../platform/host-files.ts';
 export type { Random } from '../../platform/random.ts';
 export type { BufferContext, CursorRequest, PipelineBuffer, PipelineBufferStats } from './buffer.ts';
+export { Deadline, type DeadlineOptions, Overdue } from './deadline.ts';
 export {
   type BufferDefinition,
   defineBuffer,
@@ -20,8 +23,12 @@ export {
   type SinkDefinition,
   type SourceDefinition,
 } from './definition.ts';
+export { type KeyedEvent, keyedEvents } from './keyed-events.ts';
 export type { Log, LogFields } from './log.ts';
+export { type NetworkFailure, networkFailure } from './network-failure.ts';
 export type { HealthAnswer, Sink, SinkAnswer, SinkBatch, SinkContext, SinkOrigin, SinkRecord } from './sink.ts';
 export type { EmitOptions, EmitResult, Source, SourceContext } from './source.ts';
+export { attributeText, type Template, type TemplateValues, template } from './template.ts';
+export { readTls, type TlsOptions, type TlsSettings, tlsOptions } from './tls.ts';
 export { type Address, address, byteSize, hostPath, seconds, secret } from './values.ts';
 export type { World } from './world.ts';

@@ -5,18 +5,8 @@ import type { Socket } from 'node:net';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import type { Clock } from '../../platform/clock.ts';
 import type { SinkAnswer } from '../contract/sink.ts';
+import type { TlsSettings } from '../contract/tls.ts';
 import { failureOf } from './http-failure.ts';
-
-/** Parts of TLS that a config may say, their files already read. */
-export interface TlsSettings {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly passphrase?: string;
-  readonly servername?: string;
-  readonly rejectUnauthorized?: boolean;
-  readonly checkServerIdentity?: () => undefined;
-}
 
 export interface HttpClientOptions {
   readonly tls: TlsSettings;

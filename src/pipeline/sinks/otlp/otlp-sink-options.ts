@@ -4,7 +4,8 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { type ZodType, z } from 'zod';
 import { MiB } from '../../../base/units.ts';
 import { type Signal, signals } from '../../../otlp/signal.ts';
-import { byteSize, hostPath, secret } from '../../contract/values.ts';
+import { type TlsOptions, tlsOptions } from '../../contract/tls.ts';
+import { byteSize, secret } from '../../contract/values.ts';
 
 export type Compression = 'gzip' | 'zstd' | 'none';
 
@@ -18,16 +19,6 @@ export interface OtlpSinkOptions {
   readonly headers: Readonly<Record<string, string>>;
   readonly token?: string | undefined;
   readonly tls: TlsOptions;
-}
-
-export interface TlsOptions {
-  readonly ca_file?: string | undefined;
-  readonly crt_file?: string | undefined;
-  readonly key_file?: string | undefined;
-  readonly key_pass?: string | undefined;
-  readonly server_name?: string | undefined;
-  readonly verify_certificate: boolean;
-  readonly verify_hostname: boolean;
 }
 
 function url(): ZodType<string, string> {
@@ -71,16 +62,6 @@ function headerProblem(name: string, value: string): string | undefined {
   }
 }
 
-const tls = z.strictObject({
-  ca_file: hostPath().optional().describe('Certificates to trust instead of the usual ones, as PEM.'),
-  crt_file: hostPath().optional().describe('The certificate to show to the receiver, as PEM.'),
-  key_file: hostPath().optional().describe('Its private key, as PEM.'),
-  key_pass: secret().optional().describe('The password of the private key.'),
-  server_name: z.string().optional().describe('The name to ask for and to find in the certificate.'),
-  verify_certificate: z.boolean().default(true).describe('Whether a certificate has to be trusted.'),
-  verify_hostname: z.boolean().default(true).describe('Whether a certificate has to name the host.'),
-});
-
 export const otlpSinkSchema: ZodType<OtlpSinkOptions> = z
   .strictObject({
     endpoint: url().optional().describe('Where an OTLP/HTTP receiver is; /v1/logs and so on are appended.'),
@@ -96,7 +77,7 @@ export const otlpSinkSchema: ZodType<OtlpSinkOptions> = z
       .describe('Largest request before compression. Larger batches are halved; a single event is always tried.'),
     headers: headers().default({}).describe('Headers for every request. Their values are never printed.'),
     token: secret().optional().describe('Sent as `Authorization: Bearer ...`.'),
-    tls: tls.prefault({}).describe('For https://.'),
+    tls: tlsOptions().prefault({}).describe('For https://.'),
   })
   .superRefine((options, context) => {
     if (signals.some((signal) => (options[`${signal}_endpoint`] ?? options.endpoint) !== undefined)) return;

@@ -9,7 +9,8 @@ import { KiB } from '../../../base/units.ts';
 import { type Signal, signals, type TelemetryBatch } from '../../../otlp/signal.ts';
 import { defineSink, type SinkDefinition } from '../../contract/definition.ts';
 import type { HealthAnswer, Sink, SinkAnswer, SinkBatch, SinkContext } from '../../contract/sink.ts';
-import { HttpClient, type TlsSettings } from '../http-client.ts';
+import { readTls, type TlsSettings } from '../../contract/tls.ts';
+import { HttpClient } from '../http-client.ts';
 import { readReply } from './otlp-reply.ts';
 import {
   type Compression,
@@ -18,13 +19,12 @@ import {
   otlpSinkSchema,
   requestHeaders,
   shown,
-  type TlsOptions,
 } from './otlp-sink-options.ts';
 
 export const otlpSink: SinkDefinition = defineSink({
   type: 'otlp',
   schema: otlpSinkSchema,
-  create: async (options, context) => new OtlpSink(options, context, await readTls(options.tls, context)),
+  create: async (options, context) => new OtlpSink(options, context, await readTls(options.tls, context.world.files)),
 });
 
 const answerBytesMax = 64 * KiB;
@@ -175,23 +175,4 @@ async function encode(
   if (compression === 'none' || request.length === 0) return { body: request, headers };
   const body = await compress[compression](request);
   return { body, headers: { ...headers, 'content-encoding': compression } };
-}
-
-async function readTls(options: TlsOptions, { world }: SinkContext): Promise<TlsSettings> {
-  const read = async (path: string | undefined): Promise<string | undefined> => {
-    const text = path === undefined ? undefined : await world.files.readText(path);
-    if (path !== undefined && text === undefined)
-      throw new Error(`Could not read ${path} for TLS: there is no such file.`);
-    return text;
-  };
-  const [ca, cert, key] = await Promise.all([options.ca_file, options.crt_file, options.key_file].map(read));
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    ...(options.key_pass === undefined ? {} : { passphrase: options.key_pass }),
-    ...(options.server_name === undefined ? {} : { servername: options.server_name }),
-    ...(options.verify_certificate ? {} : { rejectUnauthorized: false }),
-    ...(options.verify_hostname ? {} : { checkServerIdentity: () => undefined }),
-  };
 }
