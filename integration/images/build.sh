@@ -5,13 +5,15 @@
 #
 # A folder is an image, spillway-test/<folder>: `packages` names what it needs of Debian, one a line, and its Dockerfile
 # is built on a root file system that holds the packages of all folders. That one is made once, in one go, which takes
-# most of the time. To add a server, add a folder.
+# most of the time; what a folder has in `before` is put into it before the packages are. To add a server, add a folder.
 #
 # What Debian does not have a folder may `compile`, in a copy of itself, when its image is out of date. Where that
-# cannot be done (exit code 75) one line says so, `skipped IMAGE: WHY`, and the image stays what it was.
+# cannot be done (exit code 75) one line says so, `skipped IMAGE: WHY`, and the image stays what it was. Where it can be
+# done without, it leaves a file `note` that says so: the image is made, a line `IMAGE: NOTE` printed, and the next run
+# tries again.
 #
 # Each image carries a label with the hash of what it was made from; one that is up to date is left alone, in well
-# under a second. Needs a Docker engine and mmdebstrap, as root, or with user namespaces. About half a minute.
+# under a second. Needs a Docker engine and mmdebstrap, as root, or with user namespaces. About a minute.
 set -o errexit -o nounset -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -20,6 +22,8 @@ suite=bookworm
 label=spillway.made-from
 # What Debian ships as docker.io has no buildx; its own builder is enough.
 export DOCKER_BUILDKIT=0
+# For what is compiled.
+export GO_BUILD="$PWD/go-build"
 
 hash_of() { sha256sum | cut --characters=1-32; }
 made_from() { docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$1" 2> /dev/null || true; }
@@ -43,7 +47,8 @@ mount --types tmpfs --options size=3g,mode=755 tmpfs "$work" 2> /dev/null || tru
 
 # The root file system that all images share.
 packages="$(cat ./*/packages | sort --unique | paste --serial --delimiters=,)"
-root_key="$(printf '%s\n' "$suite" "$packages" | cat - build.sh | hash_of)"
+root_key="$({ printf '%s\n' "$suite" "$packages" && find ./*/before -type f | sort | xargs sha256sum && cat build.sh; } \
+  | hash_of)"
 if [ "$(made_from "$prefix/debian")" != "$root_key" ]; then
   mkdir "$work/bootstrap"
   cat > "$work/slim" << 'END'
@@ -60,6 +65,7 @@ END
     --essential-hook="cp '$work/slim' \"\$1/etc/dpkg/dpkg.cfg.d/slim\"" \
     --essential-hook='mkdir --parents "$1/usr/share/man/man1"' \
     --essential-hook='printf "#!/bin/sh\nexit 101\n" > "$1/usr/sbin/policy-rc.d"; chmod +x "$1/usr/sbin/policy-rc.d"' \
+    --essential-hook="cp --recursive '$PWD'/*/before/. \"\$1\"" \
     --customize-hook='rm --recursive --force "$1"/var/lib/apt/lists/*' \
     "$suite" "$work/root.tar" $(mirror)
   docker import --change "LABEL $label=$root_key" "$work/root.tar" "$prefix/debian" > /dev/null
@@ -85,6 +91,10 @@ for folder in "${@:-*/}"; do
       fi
       # The others do not have to wait for it.
       [ "$code" -eq 0 ] || { cat "$work/log" >&2; failed=1; continue; }
+    fi
+    if [ -s "$context/note" ]; then
+      echo "$prefix/$name: $(paste --serial --delimiters=' ' "$context/note")"
+      key="$key-again"
     fi
     docker build --build-arg "BASE=$prefix/debian" --label "$label=$key" --tag "$prefix/$name" "$context" \
       > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
