@@ -7,14 +7,17 @@ const sizes = [1, 3, 20, 2, 40, 1, 8];
 
 export class NumberLoad {
   readonly #url: string;
+  readonly #intervalMs: number;
   readonly #stop = new AbortController();
   readonly #accepted: number[] = [];
   readonly #ended: Promise<void>;
   #next = 1;
   #refused = 0;
 
-  constructor(address: string) {
+  /** `intervalMs`: from the start of one request to that of the next, unless the answer takes longer. */
+  constructor(address: string, { intervalMs }: { readonly intervalMs: number }) {
     this.#url = `http://${address}/v1/logs`;
+    this.#intervalMs = intervalMs;
     this.#ended = this.#run();
   }
 
@@ -39,6 +42,7 @@ export class NumberLoad {
 
   async #run(): Promise<void> {
     for (let request = 0; !this.#stop.signal.aborted; request += 1) {
+      const nextMs = performance.now() + this.#intervalMs;
       const events = sizes[request % sizes.length] ?? 1;
       const first = this.#next;
       this.#next += events;
@@ -48,7 +52,7 @@ export class NumberLoad {
         this.#refused += 1;
         await pause(20);
       }
-      await pause(1);
+      await pause(Math.max(0, nextMs - performance.now()));
     }
   }
 

@@ -8,18 +8,22 @@ export interface FoundEntry {
   readonly data: string;
 }
 
+/** The port on this machine, and what the server asks for. */
+export type RedisPlace = number | { readonly port: number; readonly password: string };
+
 export class RedisClient implements AsyncDisposable {
   readonly #client: ReturnType<typeof createClient>;
 
-  private constructor(port: number) {
+  private constructor(place: RedisPlace) {
     // The client's time-out for commands ends when they are written. Where a server stands still, the socket's counts.
     const wait = { connectTimeout: 2_000, socketTimeout: 2_000 };
-    this.#client = createClient({ socket: { host: '127.0.0.1', port, reconnectStrategy: false, ...wait } });
+    const { port, ...secret } = typeof place === 'number' ? { port: place } : place;
+    this.#client = createClient({ ...secret, socket: { host: '127.0.0.1', port, reconnectStrategy: false, ...wait } });
     this.#client.on('error', () => undefined);
   }
 
-  static async #open(port: number): Promise<RedisClient> {
-    const opened = new RedisClient(port);
+  static async #open(place: RedisPlace): Promise<RedisClient> {
+    const opened = new RedisClient(place);
     await opened.#client.connect();
     return opened;
   }
@@ -29,9 +33,9 @@ export class RedisClient implements AsyncDisposable {
   }
 
   /** Whether a new client gets an answer. */
-  static async answers(port: number): Promise<boolean> {
+  static async answers(place: RedisPlace): Promise<boolean> {
     try {
-      await using opened = await RedisClient.#open(port);
+      await using opened = await RedisClient.#open(place);
       return (await opened.#client.ping()) === 'PONG';
     } catch {
       return false;
@@ -39,8 +43,8 @@ export class RedisClient implements AsyncDisposable {
   }
 
   /** All entries, in the stream's order. */
-  static async entries(port: number, stream: string): Promise<FoundEntry[]> {
-    await using opened = await RedisClient.#open(port);
+  static async entries(place: RedisPlace, stream: string): Promise<FoundEntry[]> {
+    await using opened = await RedisClient.#open(place);
     const found: FoundEntry[] = [];
     for (let from = '-'; ; ) {
       const page = (await opened.#client.xRange(stream, from, '+', { COUNT: pageEntries })) ?? [];
@@ -52,9 +56,9 @@ export class RedisClient implements AsyncDisposable {
   }
 
   /** The last entry; undefined if there is none, or nobody answers. */
-  static async lastEntry(port: number, stream: string): Promise<FoundEntry | undefined> {
+  static async lastEntry(place: RedisPlace, stream: string): Promise<FoundEntry | undefined> {
     try {
-      await using opened = await RedisClient.#open(port);
+      await using opened = await RedisClient.#open(place);
       const [last] = (await opened.#client.xRevRange(stream, '+', '-', { COUNT: 1 })) ?? [];
       return last && { id: last.id, data: last.message['data'] ?? '' };
     } catch {
@@ -62,11 +66,19 @@ export class RedisClient implements AsyncDisposable {
     }
   }
 
+  /** One command after the other on one connection. */
+  static async send(place: RedisPlace, ...commands: readonly (readonly string[])[]): Promise<unknown[]> {
+    await using opened = await RedisClient.#open(place);
+    const replies: unknown[] = [];
+    for (const command of commands) replies.push(await opened.#client.sendCommand([...command]));
+    return replies;
+  }
+
   /** Forgets everything. Waits for a server that is just starting. */
-  static async flush(port: number): Promise<void> {
+  static async flush(place: RedisPlace): Promise<void> {
     for (let tries = 0; ; tries += 1) {
       try {
-        await using opened = await RedisClient.#open(port);
+        await using opened = await RedisClient.#open(place);
         await opened.#client.flushAll();
         return;
       } catch (error) {

@@ -31,7 +31,7 @@ export class RedisRig implements AsyncDisposable {
     writeFileSync(config, configOf({ address, redisPort: server.port }));
     this.pipeline = new PipelineProcess(config);
     this.pipeline.start();
-    this.load = new NumberLoad(address);
+    this.load = new NumberLoad(address, { intervalMs: 3 });
   }
 
   /** With a server of its own, unless there is one. */

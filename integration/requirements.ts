@@ -17,7 +17,8 @@ export type Requirement =
   | 'docker-compose'
   | 'docker-compose-v1'
   | `${ImageName}-image`
-  | 'wire';
+  | 'wire'
+  | 'slow-link';
 
 function succeeds(program: string, ...args: readonly string[]): boolean {
   // The programs of an administrator are not on everybody's path.
@@ -47,6 +48,7 @@ const checks: Readonly<Record<Requirement, () => boolean>> = {
   'docker-compose': () => succeeds('docker-compose', 'version') || succeeds('docker', 'compose', 'version'),
   'docker-compose-v1': () => succeeds('docker-compose', 'version'),
   wire: () => isRoot() && succeeds('nsenter', '--version') && succeeds('iptables', '--version'),
+  'slow-link': () => isRoot() && succeeds('nsenter', '--version') && succeeds('ip', '-V') && succeeds('tc', '-V'),
 };
 
 const reasons: Readonly<Record<Requirement, string>> = {
@@ -62,6 +64,7 @@ const reasons: Readonly<Record<Requirement, string>> = {
   'docker-compose-v1': 'needs the program docker-compose',
   'collector-image': 'needs a local image of the OpenTelemetry Collector (integration/images/build.sh, with Go)',
   wire: 'needs root, nsenter and iptables',
+  'slow-link': 'needs root, nsenter, ip and tc (iproute2)',
 };
 
 const known = new Map<Requirement, boolean>();

@@ -7,6 +7,8 @@ import type { PipelineStatus } from '../src/pipeline/contract/status.ts';
 
 const program = join(import.meta.dirname, '..', 'src', 'cli', 'main.ts');
 const pollMs = 20;
+/** A process that stands still has no status. */
+const statusTimeoutMs = 10_000;
 
 export interface SpillwayProcessOptions {
   /** Holds the config and, by default, the data. */
@@ -15,6 +17,11 @@ export interface SpillwayProcessOptions {
   readonly config: string;
   readonly healthPort: number;
   readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Patience {
+  readonly what?: string;
+  readonly patienceMs?: number;
 }
 
 export class SpillwayProcess {
@@ -85,19 +92,31 @@ export class SpillwayProcess {
   /** Undefined while nobody answers. */
   async status(): Promise<PipelineStatus | undefined> {
     try {
-      const answer = await fetch(`http://127.0.0.1:${this.#options.healthPort}/status`);
+      const answer = await fetch(`http://127.0.0.1:${this.#options.healthPort}/status`, {
+        signal: AbortSignal.timeout(statusTimeoutMs),
+      });
       return (await answer.json()) as PipelineStatus;
     } catch {
       return undefined;
     }
   }
 
-  /** Resolves with the first status for which this holds. Rejects when the process ends before that. */
-  async until(holds: (status: PipelineStatus) => boolean): Promise<PipelineStatus> {
+  /**
+   * Resolves with the first status for which this holds. Rejects when the process ends before that, or when it is not
+   * so in time.
+   */
+  async until(
+    holds: (status: PipelineStatus) => boolean,
+    { what = 'what was waited for', patienceMs = Number.POSITIVE_INFINITY }: Patience = {},
+  ): Promise<PipelineStatus> {
+    const deadlineMs = performance.now() + patienceMs;
     for (;;) {
       const status = await this.status();
       if (status !== undefined && holds(status)) return status;
       if (!this.isRunning) throw new Error(`the pipeline has ended (${this.#child?.exitCode}):\n${this.#log}`);
+      if (performance.now() > deadlineMs) {
+        throw new Error(`not so after ${patienceMs} ms: ${what}. Its status:\n${JSON.stringify(status)}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
   }
