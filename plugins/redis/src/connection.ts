@@ -4,35 +4,26 @@
 // An answer belongs to what was sent on the same connection, in the same order. When one does not come in time the
 // connection is therefore given up: an answer that came later would be taken for that of another command.
 import { createClient, ErrorReply } from '@redis/client';
-import type { Clock } from 'spillway/plugin';
-import { ConnectionLost } from './failure.ts';
+import { type Deadline, Overdue, readTls, type TlsSettings, type World } from 'spillway/plugin';
+import { ConnectionLost, lossOf } from './failure.ts';
+import { addressText, type Server } from './server.ts';
 
 export type Command = readonly (string | Buffer)[];
 /** What the server said: text, a number, nothing, a list of these, or an error. */
 export type Reply = string | number | null | ErrorReply | readonly Reply[];
 
-export interface Server {
-  readonly url: string;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-}
-
-/** How long to wait, whatever the number of questions. */
-export interface Patience {
-  /** On the clock's monotonic time. */
-  readonly deadlineMs: number;
-  readonly signal: AbortSignal;
-}
-
 type Client = ReturnType<typeof createUnconnected>;
 
 // No annotation can name what the client's generics make of these options.
-function createUnconnected({ url, username, password }: Server, connectTimeoutMs: number) {
+function createUnconnected(server: Server, tls: TlsSettings | undefined, connectTimeout: number) {
+  const { address, database, username, password } = server;
+  const once = { reconnectStrategy: false, connectTimeout } as const;
   return createClient({
-    url,
+    socket:
+      tls === undefined || 'path' in address ? { ...address, ...once } : { ...address, ...tls, ...once, tls: true },
+    ...(database === 0 ? {} : { database }),
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    socket: { reconnectStrategy: false, connectTimeout: connectTimeoutMs },
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: 'disabled',
@@ -41,19 +32,23 @@ function createUnconnected({ url, username, password }: Server, connectTimeoutMs
 }
 
 export class RedisConnection {
+  /** For reasons: where it leads. */
+  readonly peer: string;
   readonly #client: Client;
-  readonly #clock: Clock;
   #isOpen = true;
+  #argumentBytesMax: number | undefined;
 
-  private constructor(client: Client, clock: Clock) {
+  private constructor(client: Client, peer: string) {
     this.#client = client;
-    this.#clock = clock;
+    this.peer = peer;
   }
 
   /** Connects and authenticates. Rejects with ConnectionLost or the server's ErrorReply. */
-  static async open(server: Server, clock: Clock, patience: Patience): Promise<RedisConnection> {
-    const client = createUnconnected(server, Math.max(1, Math.ceil(patience.deadlineMs - clock.monotonic())));
-    const connection = new RedisConnection(client, clock);
+  static async open(server: Server, { clock, files }: World, deadline: Deadline): Promise<RedisConnection> {
+    const peer = addressText(server.address);
+    const tls = server.tls && (await deadline.within(readTls(server.tls, files), 'reading').catch(unreadable));
+    const client = createUnconnected(server, tls, Math.max(1, Math.ceil(deadline.leftMs)));
+    const connection = new RedisConnection(client, peer);
     // The client tells those who wait for an answer, right after this; without a listener it would throw. Closing gives
     // back what it holds beside the socket, and must come after they were told.
     client.on('error', () => {
@@ -63,7 +58,7 @@ export class RedisConnection {
     const connected = client.connect();
     // A socket that is connected only after it was given up must not stay behind.
     const settled = connected.finally(() => connection.#isOpen || client.destroy());
-    await connection.#within(settled, patience, 'connecting');
+    await connection.#within(settled, deadline, 'connecting');
     return connection;
   }
 
@@ -76,10 +71,20 @@ export class RedisConnection {
    * nobody knows which of them were executed. A server that cannot read a command says so and hangs up; then it rejects
    * with that ErrorReply.
    */
-  async send(commands: readonly Command[], patience: Patience): Promise<readonly Reply[]> {
+  async send(commands: readonly Command[], deadline: Deadline): Promise<readonly Reply[]> {
     if (!this.#isOpen) throw new ConnectionLost('the connection is closed');
     const sent = commands.map((command) => this.#client.sendCommand<Reply>(command).catch(errorReply));
-    return await this.#within(Promise.all(sent), patience, `waiting for ${commands[0]?.[0]}`);
+    return await this.#within(Promise.all(sent), deadline, `waiting for ${commands[0]?.[0]}`);
+  }
+
+  /** The longest argument that the server takes. Unlimited where it does not tell: most users may not ask. */
+  async argumentBytesMax(deadline: Deadline): Promise<number> {
+    if (this.#argumentBytesMax === undefined) {
+      const [reply] = await this.send([['CONFIG', 'GET', 'proto-max-bulk-len']], deadline);
+      const limit = Array.isArray(reply) ? Number(reply[1]) : Number.NaN;
+      this.#argumentBytesMax = limit > 0 ? limit : Number.POSITIVE_INFINITY;
+    }
+    return this.#argumentBytesMax;
   }
 
   /** Gives the connection up. Whoever waits for an answer is told that it is lost. */
@@ -88,27 +93,13 @@ export class RedisConnection {
     this.#client.destroy();
   }
 
-  async #within<Value>(work: Promise<Value>, { deadlineMs, signal }: Patience, what: string): Promise<Value> {
-    let giveUp: (reason: Error) => void = () => undefined;
-    const givenUp = new Promise<never>((_, reject) => {
-      giveUp = reject;
-    });
-    const onAbort = (): void => giveUp(new ConnectionLost(`given up while ${what}`));
-    const timeoutMs = Math.max(0, deadlineMs - this.#clock.monotonic());
-    const late = new ConnectionLost(`no answer in time while ${what}`);
-    const timer = this.#clock.setTimer(timeoutMs, () => giveUp(late));
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
+  async #within<Value>(work: Promise<Value>, deadline: Deadline, doing: string): Promise<Value> {
     try {
-      return await Promise.race([work, givenUp]);
+      return await deadline.within(work, doing);
     } catch (error) {
       this.close();
       // What the server refused is its answer; everything else means that there is none.
-      if (error instanceof ErrorReply || error instanceof ConnectionLost) throw error;
-      throw new ConnectionLost(`connection lost while ${what}: ${describe(error)}`, { cause: error });
-    } finally {
-      timer.cancel();
-      signal.removeEventListener('abort', onAbort);
+      throw error instanceof ErrorReply ? error : lossOf(error, this.peer, doing);
     }
   }
 }
@@ -118,8 +109,8 @@ function errorReply(error: unknown): ErrorReply {
   throw error;
 }
 
-/** Without the url: it may hold a password. An AggregateError, of several addresses, has no message of its own. */
-function describe(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(describe).join(', ');
-  return error instanceof Error ? error.message : String(error);
+/** Somebody has to put the file there; the next connection reads it again. */
+function unreadable(cause: unknown): never {
+  if (cause instanceof Overdue) throw new ConnectionLost(cause.message);
+  throw new ConnectionLost(cause instanceof Error ? cause.message : String(cause), { cause, kind: 'blocked' });
 }

@@ -1,24 +1,28 @@
-// What an event looks like as an entry of a stream: an id, and fields with names.
+// What an event looks like in Redis.
 //
+// As an entry of a stream: an id, and fields with names.
 //   signal  logs, traces or metrics
 //   data    the event with its resource and scope, as an OTLP request of its own
 //   key     only where the server gives the ids: the event's key, by which a reader can tell repeats
+// As an element of a list: the same in one JSON text, {"key": ..., "signal": ..., "data": ...}, or the data alone.
 
-import { eachRequest, requestToJson, type Signal, type SinkBatch, type SinkRecord } from 'spillway/plugin';
+import { keyedEvents, requestToJson, type Signal, type SinkBatch, type SinkRecord } from 'spillway/plugin';
 import { compareEntryIds, type EntryId, parseOrigin } from './entry-id.ts';
 
 export interface Entry {
   readonly id: EntryId;
-  /** Names and values in turn. */
-  readonly fields: readonly (string | Buffer)[];
-  /** Bytes of its longest field. */
+  /** What stands behind the id, or the element. */
+  readonly content: readonly (string | Buffer)[];
+  /** Bytes of its longest part. */
   readonly dataBytes: number;
 }
 
 export interface EntryOptions {
   readonly payload: 'json' | 'protobuf';
-  /** Whether the server gives the ids. Then the key is a field, if it means something beyond this process. */
-  readonly hasKeyField: boolean;
+  /** `fields`: of a stream. `envelope`: one JSON text; only with `json`. `request`: the data alone. */
+  readonly shape: 'fields' | 'envelope' | 'request';
+  /** Whether the key is told beside the data. */
+  readonly hasKey: boolean;
 }
 
 /** Bytes of all entries of a batch, at most. Events repeat their resource, so these can be many times the batch. */
@@ -66,30 +70,37 @@ function epochOf({ origin }: SinkRecord): number {
 }
 
 /** Undefined stands for an event that cannot be decoded. Protobuf is never decoded. */
-function* entriesOfRecord(
-  record: SinkRecord,
-  epoch: number,
-  { payload, hasKeyField }: EntryOptions,
-): Generator<Entry | undefined> {
-  const { signal, origin } = record;
-  let count = 0;
-  for (const request of eachRequest(signal, record.bytes)) {
-    const event = record.id + count;
-    const data = payload === 'protobuf' ? bufferOf(request) : jsonOf(signal, request);
-    const key = hasKeyField ? ['key', `${origin}-${event}`] : [];
-    const fields = data && ['signal', signal, ...key, 'data', data];
-    yield fields && { id: { epoch, event }, fields, dataBytes: data.length };
-    count += 1;
+function* entriesOfRecord(record: SinkRecord, epoch: number, options: EntryOptions): Generator<Entry | undefined> {
+  const { signal } = record;
+  for (const { key, id, bytes } of keyedEvents(record)) {
+    const data = options.payload === 'protobuf' ? bufferOf(bytes) : requestToJson(signal, bytes);
+    yield data === undefined ? undefined : entryOf({ id: { epoch, event: id }, key, signal, data }, options);
   }
-  // Ids are given by counting: with another count, those that follow would be taken for repeats, or be given twice.
-  if (count !== record.events) throw new Error(`record ${record.id} should hold ${record.events} events, has ${count}`);
 }
 
-function jsonOf(signal: Signal, request: Uint8Array): Buffer | undefined {
-  const json = requestToJson(signal, request);
-  return json === undefined ? undefined : Buffer.from(json);
+interface Keyed {
+  readonly id: EntryId;
+  readonly key: string;
+  readonly signal: Signal;
+  readonly data: Buffer | string;
+}
+
+function entryOf({ id, key, signal, data }: Keyed, { shape, hasKey }: EntryOptions): Entry {
+  if (shape === 'fields') {
+    const bytes = toBuffer(data);
+    const content = ['signal', signal, ...(hasKey ? ['key', key] : []), 'data', bytes];
+    return { id, content, dataBytes: bytes.length };
+  }
+  const told = JSON.stringify({ ...(hasKey ? { key } : {}), signal });
+  const element = shape === 'request' ? data : `${told.slice(0, -1)},"data":${data}}`;
+  const bytes = toBuffer(element);
+  return { id, content: [bytes], dataBytes: bytes.length };
 }
 
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+function toBuffer(data: Buffer | string): Buffer {
+  return typeof data === 'string' ? Buffer.from(data) : data;
 }

@@ -1,6 +1,7 @@
 import { ErrorReply } from '@redis/client';
+import { Overdue } from 'spillway/plugin';
 import { describe, expect, it } from 'vitest';
-import { answerFor, ConnectionLost, causeOfAbort, isStale } from './failure.ts';
+import { answerFor, causeOfAbort, isStale, lossOf, movedTo } from './failure.ts';
 
 const exec = new ErrorReply('EXECABORT Transaction discarded because of previous errors.');
 
@@ -22,6 +23,8 @@ describe('what the server says', () => {
     ['WRONGTYPE', 'blocked'],
     ['DENIED', 'blocked'],
     ['MOVED', 'blocked'],
+    ['CROSSSLOT', 'blocked'],
+    ['ERR This instance has cluster support disabled', 'blocked'],
     ['ERR invalid password', 'blocked'],
     ['ERR max number of clients reached', 'retryable'],
     ['ERR Protocol error: invalid bulk length', 'too_large'],
@@ -40,6 +43,7 @@ describe('what the server says', () => {
 
   it('tells whether another connection could do better', () => {
     expect(isStale(new ErrorReply('READONLY You can not write against a read only replica.'))).toBe(true);
+    expect(isStale(new ErrorReply('EXECABORT Transaction discarded because of: CLUSTERDOWN no'))).toBe(true);
     expect(isStale(new ErrorReply('OOM command not allowed'))).toBe(false);
   });
 });
@@ -47,19 +51,37 @@ describe('what the server says', () => {
 describe('no word from the server', () => {
   it.each([
     ['ECONNREFUSED', 'retryable'],
-    ['ECONNRESET', 'retryable'],
     ['EAI_AGAIN', 'retryable'],
     ['ENOTFOUND', 'blocked'],
     ['DEPTH_ZERO_SELF_SIGNED_CERT', 'blocked'],
-    ['ERR_TLS_CERT_ALTNAME_INVALID', 'blocked'],
-    ['EPROTO', 'blocked'],
-  ])('because of %s is %s', (code, kind) => {
-    const cause = Object.assign(new Error('no'), { code });
-    expect(answerFor(new ConnectionLost('lost', { cause }))).toEqual({ kind, reason: 'lost' });
+    ['of a new kind', 'retryable'],
+  ])('because of %s is %s, and says whose it is', (code, kind) => {
+    const loss = lossOf(Object.assign(new Error('no'), { code }), 'redis-1:6379', 'connecting');
+    const reason = expect.stringMatching(/^connection lost while connecting: redis-1:6379: /);
+    expect(answerFor(loss)).toEqual({ kind, reason });
   });
 
-  it('at all is retryable', () => {
-    expect(answerFor(new ConnectionLost('no answer'))).toEqual({ kind: 'retryable', reason: 'no answer' });
+  it('in time is retryable', () => {
+    const loss = lossOf(new Overdue('no answer in time while connecting'), 'redis-1:6379', 'connecting');
+    expect(answerFor(loss)).toEqual({ kind: 'retryable', reason: 'redis-1:6379: no answer in time while connecting' });
+  });
+});
+
+describe('a node that sends to another one', () => {
+  it.each([
+    ['MOVED 3999 127.0.0.1:6381', '127.0.0.1:6381'],
+    ['MOVED 3999 :6381', ':6381'],
+    ['MOVED 3999 2001:db8::7:6381', '2001:db8::7:6381'],
+    ['EXECABORT Transaction discarded because of: MOVED 1 a:2', 'a:2'],
+    ['ASK 3999 127.0.0.1:6381', undefined],
+    ['MOVED', undefined],
+    ['ERR MOVED 1', undefined],
+  ])('%s names %s', (message, found) => {
+    expect(movedTo(new ErrorReply(message))).toBe(found);
+  });
+
+  it('is no server error', () => {
+    expect(movedTo(new Error('MOVED 1 a:2'))).toBeUndefined();
   });
 });
 

@@ -2,11 +2,32 @@
 //
 // When in doubt a batch comes again: an unknown error is retryable, so that nothing leaves the disk because of it.
 import { ErrorReply } from '@redis/client';
-import type { SinkAnswer } from 'spillway/plugin';
+import { networkFailure, Overdue, type SinkAnswer } from 'spillway/plugin';
+
+interface LossOptions extends ErrorOptions {
+  /** `blocked`: waiting does not help. Default: `retryable`. */
+  readonly kind?: 'retryable' | 'blocked';
+}
 
 /** The connection was lost, could not be made, or was given up because no answer came. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
+  readonly kind: 'retryable' | 'blocked';
+
+  constructor(message: string, { kind = 'retryable', ...options }: LossOptions = {}) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+/** What an error of the client means for whoever waits for an answer. `peer` is where the connection leads. */
+export function lossOf(cause: unknown, peer: string, doing: string): ConnectionLost {
+  if (cause instanceof ConnectionLost) return cause;
+  if (cause instanceof Overdue) return new ConnectionLost(`${peer}: ${cause.message}`, { cause });
+  const known = networkFailure(cause, peer);
+  const { kind = 'retryable', reason = `${peer}: ${cause instanceof Error ? cause.message : String(cause)}` } =
+    known ?? {};
+  return new ConnectionLost(`connection lost while ${doing}: ${reason}`, { cause, kind });
 }
 
 type Failure = Extract<SinkAnswer, { readonly kind: 'retryable' | 'blocked' | 'too_large' }>;
@@ -27,12 +48,13 @@ const kindOfWord: Readonly<Record<string, Failure['kind']>> = {
   NOPERM: 'blocked',
   WRONGTYPE: 'blocked',
   DENIED: 'blocked', // Protected mode.
-  MOVED: 'blocked', // A cluster: the stream lives on another node.
-  ASK: 'retryable',
+  MOVED: 'blocked', // A cluster that nobody told us of: where it was, MOVED is followed.
+  CROSSSLOT: 'blocked',
+  ASK: 'retryable', // The slot is being moved, key by key: lane.ts says why that is waited for.
 };
 
 /** Answers after which the connection is of no more use: the next one may reach another server. */
-const stale = new Set(['READONLY', 'MASTERDOWN', 'MOVED', 'NOAUTH', 'LOADING']);
+const stale = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'MOVED', 'NOAUTH', 'LOADING']);
 
 function firstWord(message: string): string {
   return /^[A-Z]+/.exec(message)?.[0] ?? '';
@@ -40,7 +62,7 @@ function firstWord(message: string): string {
 
 /** Whether the connection that gave this answer should be replaced. */
 export function isStale(reply: ErrorReply): boolean {
-  return stale.has(firstWord(reply.message)) || /Protocol error/.test(reply.message);
+  return stale.has(wordOf(reply.message)) || /Protocol error/.test(reply.message);
 }
 
 /** An EXEC says no more than that one of its commands was refused; the refusal itself is the cause. */
@@ -52,7 +74,7 @@ export function causeOfAbort(replies: readonly unknown[]): ErrorReply | undefine
 /** What to answer for the batch. Rethrows what is no failure of the server. */
 export function answerFor(error: unknown): Failure {
   if (error instanceof ErrorReply) return answerForReply(error);
-  if (error instanceof ConnectionLost) return answerForLoss(error);
+  if (error instanceof ConnectionLost) return { kind: error.kind, reason: error.message };
   throw error;
 }
 
@@ -61,17 +83,22 @@ function answerForReply({ message }: ErrorReply): Failure {
     return { kind: 'too_large', reason: message };
   }
   if (/invalid password|no password is set/i.test(message)) return { kind: 'blocked', reason: message };
-  const [, inner] = /^EXECABORT Transaction discarded because of: (.*)$/s.exec(message) ?? [];
-  const word = firstWord(inner ?? message);
-  const hint = word === 'MOVED' ? ' (Redis Cluster: give the url of the node that has the stream)' : '';
+  if (/cluster support disabled/i.test(message)) {
+    return { kind: 'blocked', reason: `${message} (it is no Redis Cluster: leave out cluster: true)` };
+  }
+  const word = wordOf(message);
+  const hint = word === 'MOVED' ? ' (a Redis Cluster: set cluster: true)' : '';
   return { kind: kindOfWord[word] ?? 'retryable', reason: `${message}${hint}` };
 }
 
-/** Errors of the resolver and of TLS that waiting does not cure. */
-const blockedCodes = /^(?:ENOTFOUND|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|EPROTO$|EACCES$)/;
+/** The first word, of the inner error if it is one of EXEC. */
+function wordOf(message: string): string {
+  const [, inner] = /^EXECABORT Transaction discarded because of: (.*)$/s.exec(message) ?? [];
+  return firstWord(inner ?? message);
+}
 
-function answerForLoss(loss: ConnectionLost): Failure {
-  const { cause } = loss;
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-  return { kind: blockedCodes.test(code) ? 'blocked' : 'retryable', reason: loss.message };
+/** Where a node of a cluster says that the slot is now, as it says it: `MOVED 3999 10.0.0.1:6381`. */
+export function movedTo(error: unknown): string | undefined {
+  if (!(error instanceof ErrorReply)) return undefined;
+  return /(?:^|: )MOVED \d+ (\S+)$/.exec(error.message)?.[1];
 }

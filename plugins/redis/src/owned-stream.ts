@@ -14,8 +14,8 @@
 // - Somebody else writes into the stream: its last id is above the companion's. All later ids of ours could be below it
 //   and would be taken for repeats, so this is an error, as is a companion that names another owner.
 import { ErrorReply } from '@redis/client';
-import { ConfigError } from 'spillway/plugin';
-import type { Command, Patience, RedisConnection, Reply } from './connection.ts';
+import { ConfigError, type Deadline, type Log } from 'spillway/plugin';
+import type { Command, RedisConnection, Reply } from './connection.ts';
 import type { Entry } from './entry.ts';
 import { compareEntryIds, type EntryId, formatEntryId, noEntry, parseEntryId } from './entry-id.ts';
 import { causeOfAbort } from './failure.ts';
@@ -43,50 +43,70 @@ export class OwnedStream {
   readonly #name: string;
   readonly #companion: string;
   readonly #owner: StreamOwner;
+  readonly #log: Log;
+  /** The last id that this process knows to be confirmed. */
+  #confirmed: EntryId = noEntry;
   /** The connection on which the companion is watched, and the stream's last id as far as that connection knows. */
   #known: { readonly connection: RedisConnection; readonly newest: EntryId } | undefined;
 
-  constructor(name: string, owner: StreamOwner) {
+  constructor(name: string, owner: StreamOwner, log: Log) {
     this.#name = name;
     this.#companion = companionOf(name);
     this.#owner = owner;
+    this.#log = log;
   }
 
   /** The id up to which everything was written. Rejects with a ConfigError if the stream is not this owner's. */
-  async newest(connection: RedisConnection, patience: Patience): Promise<EntryId> {
+  async newest(connection: RedisConnection, deadline: Deadline): Promise<EntryId> {
     if (this.#known?.connection !== connection) {
       this.#known = undefined;
-      const newest = await this.#inspect(connection, patience);
+      const newest = await this.#inspect(connection, deadline);
+      this.#tellLoss(newest);
       this.#known = { connection, newest };
     }
     return this.#known.newest;
   }
 
-  /** Writes entries whose ids ascend from above {@link newest}. `also` goes into the same transaction, behind them. */
+  /**
+   * Writes entries whose ids ascend from above {@link newest}, which was asked for on this connection; without any it
+   * says once more how far was written. `also` goes into the same transaction, behind them.
+   */
   async append(
     connection: RedisConnection,
     entries: readonly Entry[],
     also: readonly Command[],
-    patience: Patience,
+    deadline: Deadline,
   ): Promise<Appended> {
-    const last = entries.at(-1)?.id as EntryId;
+    const last = entries.at(-1)?.id ?? (this.#known?.newest as EntryId);
     // Until the answer is there, nothing is known; if it does not come, that is how it stays.
     this.#known = undefined;
-    const add = entries.map((entry): Command => ['XADD', this.#name, formatEntryId(entry.id), ...entry.fields]);
+    const add = entries.map((entry): Command => ['XADD', this.#name, formatEntryId(entry.id), ...entry.content]);
     const replies = await connection.send(
       [['MULTI'], ...add, ...also, this.#claim(last), ['EXEC'], ...this.#watch()],
-      patience,
+      deadline,
     );
     const execIndex = 1 + add.length + also.length + 1;
     const result = replies[execIndex];
     if (result instanceof ErrorReply) throw causeOfAbort(replies.slice(0, execIndex + 1)) ?? result;
     if (!Array.isArray(result)) return { kind: 'conflict', refused: [] };
     const refused = (result as readonly Reply[]).slice(0, add.length).filter((reply) => reply instanceof ErrorReply);
-    if (refused.length === add.length) throw refused[0] as ErrorReply;
+    if (refused[0] !== undefined && refused.length === add.length) throw refused[0];
     if (refused.some(isIdTooSmall)) throw this.#foreignWriter('refused an id that is above the last one written');
     const [companion] = replies.slice(execIndex + 2);
     if (refused.length === 0 && this.#isMine(companion, last)) this.#known = { connection, newest: last };
+    this.#confirmed = last;
     return { kind: 'appended', refused };
+  }
+
+  /** A fail-over to a replica that was behind, or a server that forgot: what it had confirmed has left our disk. */
+  #tellLoss(newest: EntryId): void {
+    if (compareEntryIds(newest, this.#confirmed) >= 0) return;
+    this.#log.warn('the stream has lost entries that the server had confirmed', {
+      stream: this.#name,
+      confirmed: formatEntryId(this.#confirmed),
+      found: formatEntryId(newest),
+    });
+    this.#confirmed = newest;
   }
 
   #claim(last: EntryId): Command {
@@ -107,11 +127,11 @@ export class OwnedStream {
     return companion[0] === buffer && companion[1] === cursor && companion[2] === formatEntryId(last);
   }
 
-  async #inspect(connection: RedisConnection, patience: Patience): Promise<EntryId> {
+  async #inspect(connection: RedisConnection, deadline: Deadline): Promise<EntryId> {
     // The empty transaction proves that transactions are permitted. If MULTI alone were refused, what follows it would
     // be executed one by one.
     const commands: Command[] = [['MULTI'], ['EXEC'], ...this.#watch(), ['XINFO', 'STREAM', this.#name]];
-    const replies = await connection.send(commands, patience);
+    const replies = await connection.send(commands, deadline);
     const failed = replies.slice(0, 4).find((reply) => reply instanceof ErrorReply);
     if (failed !== undefined) throw failed;
     const [buffer, cursor, lastId] = replies[3] as readonly (string | null)[];

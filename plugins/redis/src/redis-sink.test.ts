@@ -2,7 +2,6 @@
 // real server plays its part in integration/redis.test.ts.
 
 import type { Sink, SinkAnswer, SinkBatch } from 'spillway/plugin';
-import { z } from 'spillway/plugin';
 import {
   markersIn,
   markersOf,
@@ -250,7 +249,7 @@ describe('a fault', () => {
     const sink = makeSink();
     await deliver(sink, batches[0] as SinkBatch);
     server.failOnce('EXEC', 'drop');
-    const reason = expect.stringMatching(/^connection lost while waiting for MULTI: (?:Socket closed|read ECONNRESET)/);
+    const reason = expect.stringMatching(/^connection lost while waiting for MULTI: 127.0.0.1:\d+: .*(?:closed|reset)/);
     expect(await deliver(sink, batches[1] as SinkBatch)).toEqual({ kind: 'retryable', reason });
     // One that breaks while nobody waits is noticed by nobody: the next batch takes another.
     expect(await deliver(sink, batches[1] as SinkBatch)).toEqual(deliveredAnswer);
@@ -391,30 +390,6 @@ describe('ids: auto', () => {
     expect(() => makeSink({ origin: { uuid: undefined } })).toThrow(
       expect.objectContaining({ code: 'SPILLWAY_CONFIG_INVALID' }),
     );
-  });
-});
-
-describe('options', () => {
-  const parse = (given: Readonly<Record<string, unknown>>) => definition.schema.safeParse({ stream: 's', ...given });
-
-  it('have their defaults', () => {
-    const url = 'redis://localhost';
-    expect(parse({ url }).data).toEqual({ url, stream: 's', payload: 'json', ids: 'key', connect_timeout_secs: 5000 });
-  });
-
-  it.each([
-    [{}],
-    [{ url: 'redis://a', endpoint: 'redis://b' }],
-    [{ url: 'http://a' }],
-    [{ url: 'redis://a', max_length: 0 }],
-    [{ url: 'redis://a', ids: 'none' }],
-    [{ url: 'redis://a', colour: 'red' }],
-  ])('%j are refused', (given) => {
-    expect(parse(given).success).toBe(false);
-  });
-
-  it('can be described by a JSON Schema', () => {
-    expect(z.toJSONSchema(definition.schema, { io: 'input' })).toMatchObject({ required: ['stream'] });
   });
 });
 

@@ -6,6 +6,7 @@
 import { ErrorReply } from '@redis/client';
 import {
   ConfigError,
+  Deadline,
   type HealthAnswer,
   type Signal,
   type Sink,
@@ -13,22 +14,26 @@ import {
   type SinkBatch,
   type SinkContext,
 } from 'spillway/plugin';
-import { type Command, type Patience, RedisConnection, type Reply, type Server } from './connection.ts';
+import type { Command, RedisConnection, Reply } from './connection.ts';
 import { type Entry, type EntryOptions, entriesOf } from './entry.ts';
 import { noEntry, parseOrigin } from './entry-id.ts';
-import { answerFor, causeOfAbort, isStale } from './failure.ts';
-import { type RedisOptions, streamName } from './options.ts';
+import { answerFor, causeOfAbort } from './failure.ts';
+import { Lane, Route } from './lane.ts';
+import { clusterOf, keyOf, type RedisOptions, serverOf } from './options.ts';
 import { OwnedStream, type StreamOwner } from './owned-stream.ts';
 
 /** How often a batch is tried again at once when somebody changed the companion meanwhile. */
 const conflictsMax = 3;
 
 /** No server refuses entries below this: the least that `proto-max-bulk-len` can be set to. */
-const bulkBytesAlwaysTaken = 1024 * 1024;
+const argumentBytesAlwaysTaken = 1024 * 1024;
+
+/** Of the time that is left, how much of it replicas have. The rest is for the answer. */
+const replicasTimeShare = 0.8;
 
 export function createRedisSink(options: RedisOptions, context: SinkContext): RedisSink {
   const { uuid, cursor, buffer } = context.origin;
-  if (options.ids === 'auto') return new RedisSink(options, context, undefined);
+  if (options.data_type === 'list' || options.ids === 'auto') return new RedisSink(options, context, undefined);
   if (uuid !== undefined) return new RedisSink(options, context, { buffer: uuid, cursor });
   throw new ConfigError({
     code: 'SPILLWAY_CONFIG_INVALID',
@@ -42,33 +47,37 @@ export class RedisSink implements Sink {
   readonly concurrencyMax = 1;
   readonly #options: RedisOptions;
   readonly #context: SinkContext;
-  readonly #server: Server;
-  /** Undefined: the server gives the ids. */
+  /** Undefined: nothing tells repeats. It is a list, or a stream whose server gives the ids. */
   readonly #owner: StreamOwner | undefined;
+  readonly #route: Route;
+  readonly #lanes = new Map<string, Lane>();
   readonly #streams = new Map<string, OwnedStream>();
-  #connection: RedisConnection | undefined;
-  /** The longest argument that this connection's server takes, once it was asked. */
-  #bulkBytesMax: number | undefined;
+  /** The key that was written last, whose server is asked for its health. */
+  #lastKey: string;
 
   constructor(options: RedisOptions, context: SinkContext, owner: StreamOwner | undefined) {
-    const { url = options.endpoint, username, password } = options;
+    const { world, log } = context;
     this.#options = options;
     this.#context = context;
     this.#owner = owner;
-    this.#server = { url: url as string, username, password };
+    this.#lastKey = keyOf(options, 'logs');
+    const connectTimeoutMs = options.connect_timeout_secs;
+    this.#route = new Route({ server: serverOf(options), cluster: clusterOf(options), connectTimeoutMs, world, log });
   }
 
   async deliver(batch: SinkBatch, { signal }: { readonly signal: AbortSignal }): Promise<SinkAnswer> {
-    return await this.#answer(signal, async (connection, patience) => {
-      if (this.#owner === undefined) return await this.#deliverUnowned(connection, batch, patience);
+    const key = keyOf(this.#options, batch.signal);
+    this.#lastKey = key;
+    return await this.#answer(key, signal, async (connection, deadline) => {
+      if (this.#owner === undefined) return await this.#deliverUnowned(connection, batch, deadline);
       this.#checkOrigins(batch, this.#owner);
-      return await this.#deliverOwned(connection, batch, this.#streamOf(batch.signal, this.#owner), patience);
+      return await this.#deliverOwned(connection, batch, this.#streamOf(key, this.#owner), deadline);
     });
   }
 
   async checkHealth({ signal }: { readonly signal: AbortSignal }): Promise<HealthAnswer> {
-    const answer = await this.#answer(signal, async (connection, patience) => {
-      const [reply] = await connection.send([['PING']], patience);
+    const answer = await this.#answer(this.#lastKey, signal, async (connection, deadline) => {
+      const [reply] = await connection.send([['PING']], deadline);
       if (reply instanceof ErrorReply) throw reply;
       return { kind: 'delivered' };
     });
@@ -77,93 +86,97 @@ export class RedisSink implements Sink {
   }
 
   async close(): Promise<void> {
-    this.#connection?.close();
-    this.#connection = undefined;
+    for (const lane of this.#lanes.values()) lane.close();
   }
 
   /** Does the work on a connection, and answers for what went wrong. Only errors that are no server's are thrown. */
   async #answer(
+    key: string,
     signal: AbortSignal,
-    work: (connection: RedisConnection, patience: Patience) => Promise<SinkAnswer>,
+    work: (connection: RedisConnection, deadline: Deadline) => Promise<SinkAnswer>,
   ): Promise<SinkAnswer> {
-    const patience = { deadlineMs: this.#context.world.clock.monotonic() + this.#context.timeoutMs, signal };
+    const { timeoutMs, world } = this.#context;
+    const deadline = new Deadline({ clock: world.clock, timeoutMs, signal });
     try {
-      return await work(await this.#connect(patience), patience);
+      return await this.#laneOf(key).run(deadline, (connection) => work(connection, deadline));
     } catch (error) {
-      if (error instanceof ErrorReply && isStale(error)) this.#connection?.close();
       return answerFor(error);
     }
-  }
-
-  async #connect({ deadlineMs, signal }: Patience): Promise<RedisConnection> {
-    if (this.#connection?.isOpen) return this.#connection;
-    const { clock } = this.#context.world;
-    const connectByMs = Math.min(deadlineMs, clock.monotonic() + this.#options.connect_timeout_secs);
-    this.#bulkBytesMax = undefined;
-    this.#connection = await RedisConnection.open(this.#server, clock, { deadlineMs: connectByMs, signal });
-    this.#context.log.debug('connected');
-    return this.#connection;
   }
 
   async #deliverOwned(
     connection: RedisConnection,
     batch: SinkBatch,
     stream: OwnedStream,
-    patience: Patience,
+    deadline: Deadline,
   ): Promise<SinkAnswer> {
+    const { wait_replicas: replicas } = this.#options;
     for (let conflicts = 0; conflicts < conflictsMax; conflicts += 1) {
-      const newest = await stream.newest(connection, patience);
+      const newest = await stream.newest(connection, deadline);
       const found = entriesOf(batch, newest, this.#entryOptions());
       if (found.kind !== 'entries') return found;
       const { entries, repeats } = found;
       if (repeats > 0) this.#context.log.info('left out events that are in the stream already', { events: repeats });
-      if (entries.length === 0) return { kind: 'delivered' };
-      const tooLarge = await this.#tooLarge(connection, entries, patience);
+      // A WAIT is about what its own connection has written: with replicas, something is written in any case.
+      if (entries.length === 0 && replicas === undefined) return { kind: 'delivered' };
+      const tooLarge = await tooLargeAnswer(connection, entries, deadline);
       if (tooLarge !== undefined) return tooLarge;
-      const { kind, refused } = await stream.append(connection, entries, this.#trim(batch.signal), patience);
-      if (kind === 'appended') return delivered(refused);
+      const { kind, refused } = await stream.append(connection, entries, this.#trim(batch.signal), deadline);
+      if (kind === 'appended') return (await this.#missingReplicas(connection, deadline)) ?? delivered(refused);
     }
     return { kind: 'retryable', reason: 'somebody else keeps changing the companion of the stream' };
   }
 
-  async #deliverUnowned(connection: RedisConnection, batch: SinkBatch, patience: Patience): Promise<SinkAnswer> {
+  async #deliverUnowned(connection: RedisConnection, batch: SinkBatch, deadline: Deadline): Promise<SinkAnswer> {
     const found = entriesOf(batch, noEntry, this.#entryOptions());
     if (found.kind !== 'entries') return found;
-    const tooLarge = await this.#tooLarge(connection, found.entries, patience);
+    const tooLarge = await tooLargeAnswer(connection, found.entries, deadline);
     if (tooLarge !== undefined) return tooLarge;
-    const stream = streamName(this.#options.stream, batch.signal);
-    const add = found.entries.map(({ fields }): Command => ['XADD', stream, '*', ...fields]);
-    const commands = [['MULTI'], ...add, ...this.#trim(batch.signal), ['EXEC']];
-    const replies = await connection.send(commands, patience);
+    const add = this.#additions(batch.signal, found.entries);
+    const replies = await connection.send([['MULTI'], ...add, ...this.#trim(batch.signal), ['EXEC']], deadline);
     const result = replies.at(-1);
     if (!Array.isArray(result)) throw causeOfAbort(replies) ?? new Error('EXEC answered nothing, without a WATCH');
     const refused = (result as readonly Reply[]).slice(0, add.length).filter((reply) => reply instanceof ErrorReply);
     if (refused.length === add.length) throw refused[0] as ErrorReply;
-    return delivered(refused);
+    return (await this.#missingReplicas(connection, deadline)) ?? delivered(refused);
   }
 
-  /** A server hangs up on an argument that is too long, often before its reason arrives: so it is asked before. */
-  async #tooLarge(
-    connection: RedisConnection,
-    entries: readonly Entry[],
-    patience: Patience,
-  ): Promise<SinkAnswer | undefined> {
-    const longest = entries.reduce((most, { dataBytes }) => Math.max(most, dataBytes), 0);
-    if (longest <= bulkBytesAlwaysTaken) return undefined;
-    this.#bulkBytesMax ??= await askBulkBytesMax(connection, patience);
-    if (longest <= this.#bulkBytesMax) return undefined;
-    return { kind: 'too_large', reason: `${longest} bytes are more than proto-max-bulk-len, ${this.#bulkBytesMax}` };
+  #additions(signal: Signal, entries: readonly Entry[]): readonly Command[] {
+    const key = keyOf(this.#options, signal);
+    if (this.#options.data_type === 'stream') return entries.map(({ content }) => ['XADD', key, '*', ...content]);
+    const push = this.#options.list?.method === 'lpush' ? 'LPUSH' : 'RPUSH';
+    return [[push, key, ...entries.flatMap(({ content }) => content)]];
   }
 
   #trim(signal: Signal): readonly Command[] {
-    const { max_length: length, stream } = this.#options;
-    return length === undefined ? [] : [['XTRIM', streamName(stream, signal), 'MAXLEN', '~', String(length)]];
+    const { max_length: length, data_type, list } = this.#options;
+    if (length === undefined) return [];
+    const key = keyOf(this.#options, signal);
+    if (data_type === 'stream') return [['XTRIM', key, 'MAXLEN', '~', String(length)]];
+    // The newest are where they are pushed.
+    return [['LTRIM', key, ...(list?.method === 'lpush' ? ['0', String(length - 1)] : [String(-length), '-1'])]];
   }
 
-  #streamOf(signal: Signal, owner: StreamOwner): OwnedStream {
-    const name = streamName(this.#options.stream, signal);
-    const stream = this.#streams.get(name) ?? new OwnedStream(name, owner);
-    this.#streams.set(name, stream);
+  /** What to answer while too few replicas have what this connection has written. */
+  async #missingReplicas(connection: RedisConnection, deadline: Deadline): Promise<SinkAnswer | undefined> {
+    const { wait_replicas: wanted } = this.#options;
+    if (wanted === undefined) return undefined;
+    const waitMs = Math.max(1, Math.floor(deadline.leftMs * replicasTimeShare));
+    const [reply] = await connection.send([['WAIT', String(wanted), String(waitMs)]], deadline);
+    if (reply instanceof ErrorReply) throw reply;
+    if (typeof reply === 'number' && reply >= wanted) return undefined;
+    return { kind: 'retryable', reason: `${connection.peer}: ${reply} of ${wanted} replicas have confirmed the batch` };
+  }
+
+  #laneOf(key: string): Lane {
+    const lane = this.#lanes.get(key) ?? new Lane(key, this.#route);
+    this.#lanes.set(key, lane);
+    return lane;
+  }
+
+  #streamOf(key: string, owner: StreamOwner): OwnedStream {
+    const stream = this.#streams.get(key) ?? new OwnedStream(key, owner, this.#context.log);
+    this.#streams.set(key, stream);
     return stream;
   }
 
@@ -175,9 +188,23 @@ export class RedisSink implements Sink {
   }
 
   #entryOptions(): EntryOptions {
-    const { origin } = this.#context;
-    return { payload: this.#options.payload, hasKeyField: this.#options.ids === 'auto' && origin.uuid !== undefined };
+    const { payload, data_type, list } = this.#options;
+    const hasKey = this.#owner === undefined && this.#context.origin.uuid !== undefined;
+    return { payload, shape: data_type === 'stream' ? 'fields' : (list?.element ?? 'envelope'), hasKey };
   }
+}
+
+/** A server hangs up on an argument that is too long, often before its reason arrives: so it is asked before. */
+async function tooLargeAnswer(
+  connection: RedisConnection,
+  entries: readonly Entry[],
+  deadline: Deadline,
+): Promise<SinkAnswer | undefined> {
+  const longest = entries.reduce((most, { dataBytes }) => Math.max(most, dataBytes), 0);
+  if (longest <= argumentBytesAlwaysTaken) return undefined;
+  const most = await connection.argumentBytesMax(deadline);
+  if (longest <= most) return undefined;
+  return { kind: 'too_large', reason: `${longest} bytes are more than proto-max-bulk-len, ${most}` };
 }
 
 /** Entries that were refused while the others were taken cannot be sent again: their ids are below the last one now. */
@@ -185,11 +212,4 @@ function delivered(refused: readonly ErrorReply[]): SinkAnswer {
   const [first] = refused;
   if (first === undefined) return { kind: 'delivered' };
   return { kind: 'delivered', refused: { events: refused.length, reason: first.message } };
-}
-
-/** Unlimited where the server does not tell: most users may not ask. */
-async function askBulkBytesMax(connection: RedisConnection, patience: Patience): Promise<number> {
-  const [reply] = await connection.send([['CONFIG', 'GET', 'proto-max-bulk-len']], patience);
-  const limit = Array.isArray(reply) ? Number(reply[1]) : Number.NaN;
-  return limit > 0 ? limit : Number.POSITIVE_INFINITY;
 }
