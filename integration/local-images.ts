@@ -8,7 +8,7 @@ const officialImages = {
   nats: 'nats:2.12',
   rabbitmq: 'rabbitmq:4',
   mosquitto: 'eclipse-mosquitto:2',
-  rsyslog: 'rsyslog/rsyslog',
+  rsyslog: 'rsyslog/rsyslog:latest',
   node: 'node:24-bookworm-slim',
   collector: 'otel/opentelemetry-collector-contrib:0.160.0',
 } as const;

@@ -113,7 +113,19 @@ class FaultRun {
     const { missing, repeats } = await this.#expectKept(recovered);
     const [kills, killsWithBatch, accepted] = [this.#kills, this.#rig.killsWithBatch, load.accepted.length];
     const memoryBytes = memory.peakBytes;
-    return { outageMs, recoveryMs, acceptedMeanwhile, accepted, missing, repeats, kills, killsWithBatch, memoryBytes };
+    const what = this.#name === 'starved' && subject.starvation !== undefined ? { what: subject.starvation.what } : {};
+    return {
+      ...what,
+      outageMs,
+      recoveryMs,
+      acceptedMeanwhile,
+      accepted,
+      missing,
+      repeats,
+      kills,
+      killsWithBatch,
+      memoryBytes,
+    };
   }
 
   async #goThrough(fault: Fault): Promise<void> {

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type { SinkFaultName, SinkSubject } from './sink-subject.ts';
 
 export interface FaultResult {
+  /** What it was in particular, where servers differ. */
+  readonly what?: string;
   /** From before the fault began until its end: of a restart, how long it took. */
   readonly outageMs: number;
   /** From the end of the fault until everything accepted until then was acknowledged. */

@@ -26,7 +26,10 @@ export function judge({ accepted, sent, found }: SinkEvidence): SinkVerdict {
   let greatest = 0;
   let repeats = 0;
   for (const number of found) {
-    if (!Number.isInteger(number) || number < 1 || number > sent) invented.push(number);
+    if (!Number.isInteger(number) || number < 1 || number > sent) {
+      invented.push(number);
+      continue;
+    }
     if (seen.has(number)) repeats += 1;
     else if (number < greatest) disorder.push(number);
     seen.add(number);

@@ -1,0 +1,5 @@
+// Every sink that goes through the faults, in the order of docs/sinks.md.
+import { redisStreams } from './redis.ts';
+import type { SinkSubject } from './sink-subject.ts';
+
+export const subjects: readonly SinkSubject[] = [redisStreams];

@@ -1,0 +1,85 @@
+// docs/sinks.md is what the committed results and the words of the subjects make, and the page says what was found.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { joinResults, type SubjectResults } from '../integration/sinks/sink-results.ts';
+import { type SinkSubject, sinkFaultNames } from '../integration/sinks/sink-subject.ts';
+import { subjects } from '../integration/sinks/subjects.ts';
+import { sinkDocuments } from '../scripts/sink-documents.ts';
+import { sinkPage } from '../scripts/sink-page.ts';
+import { root } from './tidy/source.ts';
+
+it.each(Object.entries(sinkDocuments()))('%s is current: npm run docs:sinks', (path, text) => {
+  expect(readFileSync(join(root, path), 'utf8')).toBe(text);
+});
+
+it('no two subjects share a name, which is that of their results', () => {
+  expect(new Set(subjects.map(({ name }) => name)).size).toBe(subjects.length);
+});
+
+const subject: SinkSubject = {
+  name: 'Made Up (5.0)',
+  plugin: 'spillway-made-up',
+  images: [],
+  keepsOrder: true,
+  repeats: 'possible',
+  losesWith: ['killed'],
+  notApplicable: { starved: 'it needs nothing' },
+  acknowledgement: 'it has heard of it.',
+  setUp: 'nothing',
+  repeatsBecause: 'It forgets.',
+  caveats: ['Not to be had.'],
+  start: () => Promise.reject(new Error('it is made up')),
+};
+const paused = {
+  outageMs: 2_345,
+  recoveryMs: 1_250,
+  acceptedMeanwhile: 4_000,
+  accepted: 12_345,
+  missing: 0,
+  repeats: 7,
+  kills: 2,
+  killsWithBatch: 1,
+  memoryBytes: 100,
+};
+const killed = { ...paused, missing: 1_234, repeats: 0, what: 'twice' };
+const results: SubjectResults = { version: '5.0.1', faults: { paused, killed }, figures: { Speed: '3 a day' } };
+
+describe('the page', () => {
+  const page = sinkPage([{ subject, results }]);
+
+  it.each([
+    '| [Made Up (5.0)](#made-up-50) | 5.0.1 | kept | possible: 7 here | 1,234 of 24,690 |',
+    '| paused | 2.3 s | 4,000 | 0 | 7 | 1.3 s |',
+    '| killed: twice | 2.3 s | 4,000 | 1,234 of 12,345 | 0 | 1.3 s |',
+    '| starved | does not apply: it needs nothing |  |  |  |  |',
+    '| reset | not run yet |  |  |  |  |',
+    '- **Acknowledged** means: it has heard of it.',
+    '- **Order** is kept. **Repeats** are possible. It forgets.',
+    '- Not to be had.',
+    '- Speed: 3 a day',
+  ])('says %s', (line) => expect(page.split('\n')).toContain(line));
+
+  it('has a row for every fault', () => {
+    const rows = page.slice(page.indexOf('## Made Up')).match(/^\| (?!fault|---)/gm);
+    expect(rows).toHaveLength(sinkFaultNames.length);
+  });
+
+  it('has no long lines but in tables', () => {
+    const lines = sinkPage([{ subject: { ...subject, acknowledgement: 'yes '.repeat(200) }, results }]).split('\n');
+    expect(lines.filter((line) => line.length > 100 && !line.startsWith('|'))).toEqual([]);
+  });
+
+  it('says that there are no results', () => {
+    expect(sinkPage([{ subject, results: undefined }])).toContain('There are no results of it yet.');
+  });
+});
+
+it('a later result takes the place of an earlier one, and the others stay', () => {
+  const later = { version: '5.0.2', faults: { killed: paused }, figures: { Weight: '1 kg' } };
+  expect(joinResults(results, later)).toEqual({
+    version: '5.0.2',
+    faults: { paused, killed: paused },
+    figures: { Speed: '3 a day', Weight: '1 kg' },
+  });
+});

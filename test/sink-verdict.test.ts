@@ -1,0 +1,34 @@
+// The judges of the fault tests can say no: each thing they look for is found in made-up evidence.
+import { describe, expect, it } from 'vitest';
+import { growth } from '../integration/sinks/memory-watch.ts';
+import { judge } from '../integration/sinks/sink-verdict.ts';
+
+const accepted = [1, 2, 3, 5];
+const fine = { missing: [], disorder: [], repeats: 0, invented: [] };
+
+describe('a verdict', () => {
+  it.each([
+    ['nothing is wrong', [1, 2, 3, 5], {}],
+    ['what was sent and not accepted may be there', [1, 2, 3, 4, 5], {}],
+    ['one is missing', [1, 2, 5], { missing: [3] }],
+    ['all are missing', [], { missing: accepted }],
+    ['a repeat is no disorder', [1, 2, 1, 2, 3, 5], { repeats: 2 }],
+    ['two changed places', [1, 3, 2, 5], { disorder: [2] }],
+    ['a repeat does not hide disorder', [1, 3, 3, 2, 5], { disorder: [2], repeats: 1 }],
+    ['one was never sent', [1, 2, 3, 5, 6], { invented: [6] }],
+    ['one is no number', [1, Number.NaN, 2, 0, 3, 1.5, 5], { invented: [Number.NaN, 0, 1.5] }],
+  ])('%s', (_, found, expected) => {
+    expect(judge({ accepted, sent: 5, found })).toEqual({ ...fine, ...expected });
+  });
+});
+
+describe('growth of memory', () => {
+  const steady = Array.from({ length: 40 }, () => 100);
+
+  it('is not told from a short life', () => expect(growth([1, 1_000, 1_000_000])).toBe(0));
+  it('is none where there is none', () => expect(growth(steady)).toBe(0));
+  it('is not what warming up takes', () => expect(growth([...Array.from({ length: 10 }, () => 1), ...steady])).toBe(0));
+  it('is not one peak', () => expect(growth(steady.with(38, 900))).toBe(0));
+  it('is what is more in the end', () => expect(growth(steady.map((bytes, at) => bytes + at))).toBeCloseTo(20, -1));
+  it('may be below zero', () => expect(growth(steady.map((bytes, at) => bytes - at))).toBeLessThan(0));
+});
