@@ -3,12 +3,9 @@
 // of the real server, whose part the container test takes.
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { type Answer, keyOfCommand, ok, RedisData, type StoredEntry } from './redis-data.ts';
 import { RequestReader } from './request-reader.ts';
-
-export interface StoredEntry {
-  readonly id: string;
-  readonly fields: Readonly<Record<string, string>>;
-}
 
 /** What happens to a command. `lose`: executed, but the connection breaks before the answer. `hold`: see `release`. */
 export type Fault = 'drop' | 'lose' | 'hang' | 'hold' | { readonly error: string };
@@ -23,52 +20,50 @@ interface Session {
   readonly watched: Map<string, number>;
 }
 
-interface Stream {
-  readonly entries: StoredEntry[];
-  lastId: string;
-}
-
-type Answer = string | number | null | readonly Answer[] | { readonly error: string } | { readonly status: string };
-
-const ok: Answer = { status: 'OK' };
-
-function isAbove(a: string, b: string): boolean {
-  const [a1 = 0, a2 = 0] = a.split('-').map(Number);
-  const [b1 = 0, b2 = 0] = b.split('-').map(Number);
-  return a1 > b1 || (a1 === b1 && a2 > b2);
-}
-
 export class RedisDouble {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #streams = new Map<string, Stream>();
-  readonly #hashes = new Map<string, Map<string, string>>();
-  readonly #versions = new Map<string, number>();
   readonly #held: (() => void)[] = [];
   /** All commands that have arrived, in order. */
   readonly commands: string[][] = [];
   connections: number = 0;
   password: string | undefined;
   bulkBytesMax: number = 512 * 1024 * 1024;
+  /** What it holds. A replica that is promoted has its own. */
+  data: RedisData = new RedisData();
+  /** Replicas that have confirmed everything, as WAIT says. */
+  replicas: number = 0;
+  /** What a node of a cluster says of its slots. */
+  describeSlots: (question: readonly string[]) => Answer = () => ({
+    error: 'ERR This instance has cluster support disabled',
+  });
+  /** The error for a key that lives elsewhere. */
+  redirect: (key: string) => string | undefined = () => undefined;
   /** Asked for every command. */
   fault: (command: readonly string[]) => Fault | undefined = () => undefined;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, isEncrypted: boolean) {
     this.#server = server;
-    server.on('connection', (socket) => this.#serve(socket));
+    server.on(isEncrypted ? 'secureConnection' : 'connection', (socket: Socket) => this.#serve(socket));
+    // A handshake that failed is the client's to tell.
+    server.on('tlsClientError', () => undefined);
   }
 
-  static async start(): Promise<RedisDouble> {
-    const server = createServer({ noDelay: true });
+  static async start({ tls }: { readonly tls?: TlsOptions } = {}): Promise<RedisDouble> {
+    const server = tls === undefined ? createServer({ noDelay: true }) : createTlsServer({ ...tls, noDelay: true });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new RedisDouble(server);
+    return new RedisDouble(server, tls !== undefined);
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('not listening');
+    return address.port;
   }
 
   get url(): string {
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('not listening');
-    return `redis://127.0.0.1:${address.port}`;
+    return `redis://127.0.0.1:${this.port}`;
   }
 
   get openConnections(): number {
@@ -76,17 +71,20 @@ export class RedisDouble {
   }
 
   entries(stream: string): readonly StoredEntry[] {
-    return this.#streams.get(stream)?.entries ?? [];
+    return this.data.entries(stream);
   }
 
   hash(key: string): Readonly<Record<string, string>> | undefined {
-    const hash = this.#hashes.get(key);
-    return hash === undefined ? undefined : Object.fromEntries(hash);
+    return this.data.hash(key);
+  }
+
+  list(key: string): readonly string[] {
+    return this.data.list(key);
   }
 
   /** As if another client had sent it. */
   run(...command: string[]): Answer {
-    return this.#execute(command);
+    return this.data.execute(command);
   }
 
   /** The next command of this name meets this fault, once. */
@@ -167,12 +165,17 @@ export class RedisDouble {
       return ok;
     }
     if (name === 'EXEC') return this.#exec(session);
+    const moved = this.#redirection([command]);
+    if (moved !== undefined) {
+      session.isAborted = true;
+      return moved;
+    }
     if (session.queue !== undefined) {
       session.queue.push(command);
       return { status: 'QUEUED' };
     }
     if (name === 'WATCH') {
-      for (const key of args) session.watched.set(key, this.#versions.get(key) ?? 0);
+      for (const key of args) session.watched.set(key, this.data.version(key));
       return ok;
     }
     return this.#execute(command);
@@ -180,77 +183,28 @@ export class RedisDouble {
 
   #exec(session: Session): Answer {
     const queue = session.queue ?? [];
-    const isStale = [...session.watched].some(([key, version]) => (this.#versions.get(key) ?? 0) !== version);
+    const isStale = [...session.watched].some(([key, version]) => this.data.version(key) !== version);
     session.queue = undefined;
     session.watched.clear();
     if (session.isAborted) return { error: 'EXECABORT Transaction discarded because of previous errors.' };
-    return isStale ? null : queue.map((command) => this.#execute(command));
+    const moved = this.#redirection(queue);
+    if (moved !== undefined) return moved;
+    return isStale ? null : queue.map((command) => this.data.execute(command));
+  }
+
+  #redirection(commands: readonly (readonly string[])[]): Answer | undefined {
+    const keys = commands.map(keyOfCommand).filter((key) => key !== undefined);
+    const error = keys.map((key) => this.redirect(key)).find((found) => found !== undefined);
+    return error === undefined ? undefined : { error };
   }
 
   #execute(command: readonly string[]): Answer {
-    const [name, key = '', ...args] = command;
-    switch (name) {
-      case 'PING':
-        return { status: 'PONG' };
-      case 'CONFIG':
-        return ['proto-max-bulk-len', String(this.bulkBytesMax)];
-      case 'XADD':
-        return this.#add(key, args);
-      case 'XTRIM': {
-        const entries = this.#streams.get(key)?.entries ?? [];
-        return entries.splice(0, Math.max(0, entries.length - Number(args.at(-1)))).length;
-      }
-      case 'XINFO':
-        return this.#info(args[0] ?? '');
-      case 'HSET':
-        return this.#set(key, args);
-      case 'HMGET':
-        return args.map((field) => this.#hashes.get(key)?.get(field) ?? null);
-      case 'DEL':
-        for (const gone of [key, ...args]) {
-          this.#streams.delete(gone);
-          this.#hashes.delete(gone);
-          this.#touch(gone);
-        }
-        return 1;
-      default:
-        return { error: `ERR unknown command '${name}'` };
-    }
-  }
-
-  #add(key: string, [given = '', ...fields]: readonly string[]): Answer {
-    if (this.#hashes.has(key)) return { error: 'WRONGTYPE Operation against a key holding the wrong kind of value' };
-    const stream = this.#streams.get(key) ?? { entries: [], lastId: '0-0' };
-    const id = given === '*' ? `1700000000000-${stream.entries.length}` : given;
-    if (!isAbove(id, stream.lastId)) {
-      return { error: 'ERR The ID specified in XADD is equal or smaller than the target stream top item' };
-    }
-    const pairs = fields.flatMap((field, index) => (index % 2 === 0 ? [[field, fields[index + 1] ?? '']] : []));
-    stream.entries.push({ id, fields: Object.fromEntries(pairs) });
-    stream.lastId = id;
-    this.#streams.set(key, stream);
-    this.#touch(key);
-    return id;
-  }
-
-  #info(key: string): Answer {
-    const stream = this.#streams.get(key);
-    if (stream === undefined) return { error: 'ERR no such key' };
-    return ['length', stream.entries.length, 'last-generated-id', stream.lastId];
-  }
-
-  #set(key: string, fields: readonly string[]): Answer {
-    const hash = this.#hashes.get(key) ?? new Map<string, string>();
-    fields.forEach((field, index) => {
-      if (index % 2 === 0) hash.set(field, fields[index + 1] ?? '');
-    });
-    this.#hashes.set(key, hash);
-    this.#touch(key);
-    return fields.length / 2;
-  }
-
-  #touch(key: string): void {
-    this.#versions.set(key, (this.#versions.get(key) ?? 0) + 1);
+    const [name, ...args] = command;
+    if (name === 'PING') return { status: 'PONG' };
+    if (name === 'CONFIG') return ['proto-max-bulk-len', String(this.bulkBytesMax)];
+    if (name === 'CLUSTER') return this.describeSlots(args);
+    if (name === 'WAIT') return this.replicas;
+    return this.data.execute(command);
   }
 }
 
