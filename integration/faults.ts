@@ -1,7 +1,7 @@
 // What can happen to a server in a container. A fault begins when `begin` resolves and is over when `end` resolves.
 //
-// Most go through the engine's API. The others act on the wire: inside the container's network, but from outside, as root
-// of this machine, so the image needs no tool for it.
+// Most go through the engine's API. The others act on the wire: inside the container's network, but from outside, as
+// root of this machine, so the image needs no tool for it.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { type ContainerRuntimeClient, getContainerRuntimeClient } from 'testcontainers';
@@ -66,7 +66,7 @@ async function wire(container: Container, action: readonly string[]): Promise<Fa
   return { begin: rule('--append'), end: rule('--delete') };
 }
 
-/** A link that carries 256 kbit/s each way, and loses what does not fit. The queue of a device holds what leaves by it. */
+/** A link that carries 256 kbit/s each way, and loses what does not fit. A device queues what leaves by it. */
 export async function slowLink(server: StartedServer): Promise<Fault> {
   const { container: containers } = await getContainerRuntimeClient();
   const { State } = await containers.getById(server.container.getId()).inspect();

@@ -1,8 +1,8 @@
 // A port of the loopback that nobody else here gets, for servers that have to keep theirs over a restart.
 //
-// Test files run side by side, and a server that was killed has let go of its port. So a port is not asked of the kernel,
-// which gives such ones to clients as well, but looked for below those; and on Linux it is claimed by the name of a
-// socket that has no place on the disk, which goes away with this process, however it ends.
+// Test files run side by side, and a server that was killed has let go of its port. So a port is not asked of the
+// kernel, which gives such ones to clients as well, but looked for below those; and on Linux it is claimed by the name
+// of a socket that has no place on the disk, which goes away with this process, however it ends.
 import { once } from 'node:events';
 import { createServer, type ListenOptions, type Server } from 'node:net';
 

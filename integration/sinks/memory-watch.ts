@@ -1,7 +1,7 @@
 // How much memory a process takes over several lives, and whether it grows: looked at ten times a second.
 //
-// Growth is judged within a life, because each begins small. What Node takes while it warms up is left out: compared are
-// the second quarter of a life and its last one, by their medians, so that one garbage collection decides nothing.
+// Growth is judged within a life, because each begins small. What Node takes while it warms up is left out: compared
+// are the second quarter of a life and its last one, by their medians, so that one garbage collection decides nothing.
 
 const intervalMs = 100;
 /** Two seconds. Of a shorter life nothing can be said. */

@@ -1,8 +1,8 @@
 // The faults that every sink's server goes through, one test each, in a test file's one call: sinkFaultTests(subject).
 //
-// In each of them a load of numbers runs all the time, the pipeline is killed with SIGKILL while the fault lasts and once
-// more when it is over, and what must be true in the end is the same. A failure says what the pipeline and the server
-// had logged, and the command that repeats it.
+// In each of them a load of numbers runs all the time, the pipeline is killed with SIGKILL while the fault lasts and
+// once more when it is over, and what must be true in the end is the same. A failure says what the pipeline and the
+// server had logged, and the command that repeats it.
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { repeatable } from '../../test/sweep.ts';

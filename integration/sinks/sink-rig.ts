@@ -1,4 +1,4 @@
-// A steady load of numbers, a pipeline in a process of its own that keeps them in a disk buffer, and a server behind it.
+// A steady load of numbers, a pipeline in a process of its own with a disk buffer, and a server behind it.
 //
 // Progress is read from the pipeline's own status: what it has accepted in this life, less its backlog, is how far the
 // sink has come. That number starts below zero where an earlier life has left something, and reaches what was accepted
@@ -77,7 +77,7 @@ export class SinkRig implements AsyncDisposable {
   /** Waits until the server has acknowledged everything that is accepted now. Gives the milliseconds it took. */
   async delivers(): Promise<number> {
     const startedMs = performance.now();
-    // Asked before the goal is set: a number is counted by the load when its answer has come, by the pipeline before.
+    // The pipeline counts a number before it answers: what the load has counted by now is part of this.
     const { accepted } = await this.#until('it answers', () => true);
     await this.#until(`acknowledged: ${accepted} of this life`, ({ done }) => done >= accepted);
     return performance.now() - startedMs;

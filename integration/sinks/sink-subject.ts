@@ -1,8 +1,8 @@
 // A sink and the real server behind it, as the shared fault tests (sink-faults.ts) see them: how to start the server,
 // what the pipeline is configured with, what the server holds in the end, and what is promised of it.
 //
-// One file per server, integration/sinks/<name>.ts, exports its subject; <name>.test.ts calls `sinkFaultTests(subject)`.
-// What is written here in words goes into docs/sinks.md as it stands.
+// One file per server, integration/sinks/<name>.ts, exports its subject; <name>.test.ts calls
+// `sinkFaultTests(subject)`; subjects.ts lists it. Its words go into docs/sinks.md as they stand.
 import type { StartedServer } from '../containers.ts';
 import { type Fault, type FaultName, faultNames } from '../faults.ts';
 import type { ImageName } from '../local-images.ts';
@@ -59,8 +59,8 @@ export interface StartedSubject extends AsyncDisposable {
   /** Whether a new client gets an answer now. Never rejects; false after two seconds at the latest. */
   answers(): Promise<boolean>;
   /**
-   * The numbers of all events that the server holds, in its order, repeats included (`numbersIn`). Asked when the server
-   * can be reached and nothing is on its way to it any more, perhaps several times.
+   * The numbers of all events that the server holds, in its order, repeats included (`numbersIn`). Asked when the
+   * server can be reached and nothing is on its way to it any more, perhaps several times.
    */
   numbers(): Promise<readonly number[]>;
   /** The server no longer takes our password, and throws out who is there already; then it does again. */

@@ -1,4 +1,5 @@
-// Every sink that goes through the faults, in the order of docs/sinks.md.
+// Every sink that goes through the faults, in the order of docs/sinks.md. After a change here, or of the words of one:
+// npm run docs:sinks
 import { redisStreams } from './redis.ts';
 import type { SinkSubject } from './sink-subject.ts';
 
