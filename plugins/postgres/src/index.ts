@@ -1,0 +1,9 @@
+// spillway-postgres: `type: postgres`. README.md says what it promises.
+import { defineSink, type SinkDefinition } from 'spillway/plugin';
+import { schema } from './options.ts';
+import { createPostgresSink } from './postgres-sink.ts';
+
+const definition: SinkDefinition = defineSink({ type: 'postgres', schema, create: createPostgresSink });
+
+// biome-ignore lint/style/noDefaultExport: a plugin is the default export of its package.
+export default definition;
