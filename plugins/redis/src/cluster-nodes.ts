@@ -32,6 +32,9 @@ interface SlotRange {
   readonly replicas: readonly NodeAddress[];
 }
 
+/** Reasons that are told when no node could be asked. */
+const reasonsMax = 3;
+
 export class ClusterNodes {
   readonly #options: ClusterNodesOptions;
   /** In the order in which they are asked. */
@@ -55,7 +58,7 @@ export class ClusterNodes {
       }
     }
     // What a node said counts for more than the silence of another.
-    throw failures.find((error) => error instanceof ErrorReply) ?? failures[0] ?? new ConnectionLost('given up');
+    throw failures.find((error) => error instanceof ErrorReply) ?? silenceOf(failures);
   }
 
   /** Asks this node after all others. */
@@ -119,6 +122,15 @@ export class ClusterNodes {
     if (typeof port !== 'number' || !(host === null || typeof host === 'string')) return undefined;
     return this.reachable(`${host ?? ''}:${port}`, from);
   }
+}
+
+/** Blocked only where every node is: another one may come back. */
+function silenceOf(failures: readonly unknown[]): unknown {
+  const losses = failures.filter((error) => error instanceof ConnectionLost);
+  if (losses.length < failures.length) return failures.find((error) => !(error instanceof ConnectionLost));
+  const kind = losses.length > 0 && losses.every((loss) => loss.kind === 'blocked') ? 'blocked' : 'retryable';
+  const told = losses.slice(0, reasonsMax).map(({ message }) => message);
+  return new ConnectionLost(`no node of the cluster says who has the key: ${told.join('; ')}`, { kind });
 }
 
 function isSame(a: NodeAddress, b: NodeAddress): boolean {

@@ -1,36 +1,63 @@
 // What every sink does, this one does, too.
 import { markersIn, realWorld, type SinkHarness, sinkCases } from 'spillway/testing';
 import { describe, test } from 'vitest';
+import { ClusterDouble } from '../test/cluster-double.ts';
 import { RedisDouble } from '../test/redis-double.ts';
 import definition from './index.ts';
 
-async function harness(options: Readonly<Record<string, unknown>>, dropsRepeats: boolean): Promise<SinkHarness> {
-  const server = await RedisDouble.start();
+interface Given {
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly dropsRepeats?: boolean;
+  /** How many nodes of a cluster; the key is on the last one. Undefined: a single server. */
+  readonly nodes?: number;
+}
+
+async function startNodes(count: number | undefined): Promise<readonly RedisDouble[]> {
+  if (count === undefined) return [await RedisDouble.start()];
+  const cluster = await ClusterDouble.start(count);
+  cluster.assign('events', cluster.nodes.at(-1) as RedisDouble);
+  return cluster.nodes;
+}
+
+async function harness({ options, dropsRepeats = false, nodes: count }: Given): Promise<SinkHarness> {
+  const nodes = await startNodes(count);
+  const server = nodes.at(-1) as RedisDouble;
+  const setFault = (fault: RedisDouble['fault']): void => {
+    for (const node of nodes) node.fault = fault;
+  };
   return {
     definition,
-    options: { url: server.url, stream: 'events', ...options },
+    options: { url: nodes[0]?.url, cluster: count !== undefined, key: 'events', ...options },
     world: realWorld(),
     dropsRepeats,
-    received: async () => server.entries('events').flatMap(({ fields }) => markersIn(fields['data'] ?? '')),
+    received: async () => [
+      ...server.entries('events').flatMap(({ fields }) => markersIn(fields['data'] ?? '')),
+      ...server.list('events').flatMap(markersIn),
+    ],
     outage: {
       async begin() {
-        server.fault = () => 'drop';
-        server.breakConnections();
+        setFault(() => 'drop');
+        for (const node of nodes) node.breakConnections();
       },
       async end() {
-        server.fault = () => undefined;
+        setFault(() => undefined);
       },
     },
     async stall() {
-      server.fault = () => 'hang';
+      setFault(() => 'hang');
     },
-    close: () => server.stop(),
+    async close() {
+      await Promise.all(nodes.map((node) => node.stop()));
+    },
   };
 }
 
-describe.each([
-  ['ids: key', { ids: 'key' }, true],
-  ['ids: auto', { ids: 'auto', payload: 'protobuf' }, false],
-] as const)('with %s', (_, options, dropsRepeats) => {
-  for (const { name, run } of sinkCases(() => harness(options, dropsRepeats))) test(name, run);
+describe.each<readonly [string, Given]>([
+  ['ids: key', { options: { ids: 'key' }, dropsRepeats: true }],
+  ['ids: auto', { options: { ids: 'auto', payload: 'protobuf' } }],
+  ['a list', { options: { data_type: 'list' } }],
+  ['a cluster', { options: {}, dropsRepeats: true, nodes: 3 }],
+  ['a list of a cluster', { options: { data_type: 'list', max_length: 10_000 }, nodes: 2 }],
+])('with %s', (_, given) => {
+  for (const { name, run } of sinkCases(() => harness(given))) test(name, run);
 });

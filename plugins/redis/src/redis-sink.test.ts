@@ -208,6 +208,24 @@ describe('a fault', () => {
     expect(idsOf()).toEqual(range(1, 6));
   });
 
+  it('of the network that delivers an EXEC late meets it also where another signal was written in between', async () => {
+    const sink = makeSink({ options: { stream: '{signal}' } });
+    const traces = sampleBatch('traces', 100, [1]);
+    await deliver(sink, sampleBatch('logs', 1, [2]));
+    await deliver(sink, traces);
+    const execs = holdExec(1);
+    await giveUp(sink, sampleBatch('logs', 3, [2]), () => execs.held);
+    server.fault = () => undefined;
+    const next = makeSink({ options: { stream: '{signal}' } });
+    for (const id of [3, 5]) expect(await deliver(next, sampleBatch('logs', id, [2]))).toEqual(deliveredAnswer);
+    server.release();
+    expect(server.hash('{logs}:spillway')).toMatchObject({ last_id: '1-6' });
+    expect(await deliver(makeSink({ options: { stream: '{signal}' } }), sampleBatch('logs', 7, [1]))).toEqual(
+      deliveredAnswer,
+    );
+    expect(idsOf('logs')).toEqual(range(1, 7));
+  });
+
   it('that nobody ends is over after the time-out', async () => {
     server.fault = ([name]) => (name === 'EXEC' ? 'hang' : undefined);
     const sink = makeSink({ timeoutMs: 100 });

@@ -42,7 +42,13 @@ export class RedisDouble {
   /** Asked for every command. */
   fault: (command: readonly string[]) => Fault | undefined = () => undefined;
 
+  /** Stays known when it has stopped. */
+  readonly port: number;
+
   private constructor(server: Server, isEncrypted: boolean) {
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('not listening');
+    this.port = address.port;
     this.#server = server;
     server.on(isEncrypted ? 'secureConnection' : 'connection', (socket: Socket) => this.#serve(socket));
     // A handshake that failed is the client's to tell.
@@ -54,12 +60,6 @@ export class RedisDouble {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new RedisDouble(server, tls !== undefined);
-  }
-
-  get port(): number {
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('not listening');
-    return address.port;
   }
 
   get url(): string {
@@ -107,6 +107,7 @@ export class RedisDouble {
   }
 
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     this.breakConnections();
     this.#server.close();
     await once(this.#server, 'close');
