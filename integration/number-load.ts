@@ -5,19 +5,27 @@ import { markersIn, sampleRequest } from '../src/testing/index.ts';
 /** How many numbers each request carries, in turn. */
 const sizes = [1, 3, 20, 2, 40, 1, 8];
 
+export interface NumberLoadOptions {
+  /** From the start of one request to that of the next, unless the answer takes longer. */
+  readonly intervalMs: number;
+  /** Follows the number of each event. */
+  readonly text?: string;
+}
+
 export class NumberLoad {
   readonly #url: string;
   readonly #intervalMs: number;
+  readonly #text: string | undefined;
   readonly #stop = new AbortController();
   readonly #accepted: number[] = [];
   readonly #ended: Promise<void>;
   #next = 1;
   #refused = 0;
 
-  /** `intervalMs`: from the start of one request to that of the next, unless the answer takes longer. */
-  constructor(address: string, { intervalMs }: { readonly intervalMs: number }) {
+  constructor(address: string, { intervalMs, text }: NumberLoadOptions) {
     this.#url = `http://${address}/v1/logs`;
     this.#intervalMs = intervalMs;
+    this.#text = text;
     this.#ended = this.#run();
   }
 
@@ -61,7 +69,7 @@ export class NumberLoad {
       const response = await fetch(this.#url, {
         method: 'POST',
         headers: { 'content-type': 'application/x-protobuf' },
-        body: Buffer.from(sampleRequest('logs', first, events).bytes),
+        body: Buffer.from(sampleRequest('logs', first, events, this.#text).bytes),
         signal: AbortSignal.timeout(15_000),
       });
       const body = await response.arrayBuffer();

@@ -9,6 +9,7 @@ import {
   joinResults,
   measuredFolder,
   readResults,
+  sharedBuffer,
   writeResults,
 } from '../integration/sinks/sink-results.ts';
 import { subjects } from '../integration/sinks/subjects.ts';
@@ -19,12 +20,13 @@ const root = dirname(import.meta.dirname);
 /** What each file holds, by its path in the repository. */
 export function sinkDocuments(): Readonly<Record<string, string>> {
   const sections = subjects.map((subject) => ({ subject, results: readResults(committedFolder, subject) }));
-  return { 'docs/sinks.md': sinkPage(sections) };
+  const { figures = {} } = readResults(committedFolder, sharedBuffer) ?? {};
+  return { 'docs/sinks.md': sinkPage(sections, { [sharedBuffer.name]: figures }) };
 }
 
 /** Moves what was measured here to what is committed. A fault that was not run again keeps its result. */
 function takeOver(): void {
-  for (const subject of subjects) {
+  for (const subject of [...subjects, sharedBuffer]) {
     const measured = readResults(measuredFolder, subject);
     if (measured === undefined) continue;
     writeResults(committedFolder, subject, joinResults(readResults(committedFolder, subject), measured));

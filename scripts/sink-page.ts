@@ -24,7 +24,10 @@ const meanings: Readonly<Record<SinkFaultName, string>> = {
   'pipeline killed': 'the server is well; the pipeline is killed four times in a row',
 };
 
-export function sinkPage(sections: readonly SinkSection[]): string {
+/** What else was measured, by what it is; the headings of the sections at the end. */
+export type MoreFigures = Readonly<Record<string, SubjectResults['figures']>>;
+
+export function sinkPage(sections: readonly SinkSection[], more: MoreFigures = {}): string {
   return `${[
     '# Sinks and their servers',
     wrapped(
@@ -43,6 +46,7 @@ export function sinkPage(sections: readonly SinkSection[]): string {
     '## At a glance',
     table(['sink', 'server', 'order', 'repeats', 'lost'], sections.map(summaryRow)),
     ...sections.flatMap(sectionParts),
+    ...Object.entries(more).flatMap(([heading, figures]) => [`## ${heading}`, figureList(figures)]),
   ].join('\n\n')}\n`;
 }
 
@@ -62,7 +66,7 @@ function summaryRow({ subject, results }: SinkSection): readonly string[] {
 function sectionParts({ subject, results }: SinkSection): string[] {
   const order = subject.keepsOrder ? '**Order** is kept.' : '**Order** is not kept.';
   const repeats = subject.repeats === 'none' ? '**Repeats**: none.' : '**Repeats** are possible.';
-  const figures = Object.entries(results?.figures ?? {});
+  const figures = results?.figures ?? {};
   return [
     `## ${subject.name}`,
     results === undefined
@@ -78,7 +82,7 @@ function sectionParts({ subject, results }: SinkSection): string[] {
       ['fault', 'lasted', 'accepted meanwhile', 'missing', 'repeats', 'all there after'],
       sinkFaultNames.map((fault) => faultRow(subject, fault, results?.faults[fault])),
     ),
-    ...(figures.length === 0 ? [] : [figures.map(([what, answer]) => item(`${what}: ${answer}`)).join('\n')]),
+    ...(Object.keys(figures).length === 0 ? [] : [figureList(figures)]),
   ];
 }
 
@@ -90,6 +94,11 @@ function faultRow(subject: SinkSubject, fault: SinkFaultName, result: FaultResul
   const lost = missing === 0 ? '0' : `${count(missing)} of ${count(accepted)}`;
   const name = what === undefined ? fault : `${fault}: ${what}`;
   return [name, seconds(outageMs), count(acceptedMeanwhile), lost, count(repeats), seconds(recoveryMs)];
+}
+
+function figureList(figures: SubjectResults['figures']): string {
+  const items = Object.entries(figures).map(([what, answer]) => item(`${what}: ${answer}`));
+  return items.length === 0 ? 'Not run yet.' : items.join('\n');
 }
 
 function count(number: number): string {

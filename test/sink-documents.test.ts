@@ -70,6 +70,11 @@ describe('the page', () => {
     expect(lines.filter((line) => line.length > 100 && !line.startsWith('|'))).toEqual([]);
   });
 
+  it('has what else was measured at its end', () => {
+    const page = sinkPage([], { 'Three on one': { 'With two': '5 a second.' }, More: {} });
+    expect(page.endsWith('## Three on one\n\n- With two: 5 a second.\n\n## More\n\nNot run yet.\n')).toBe(true);
+  });
+
   it('says that there are no results', () => {
     expect(sinkPage([{ subject, results: undefined }])).toContain('There are no results of it yet.');
   });

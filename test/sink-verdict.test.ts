@@ -1,7 +1,9 @@
 // The judges of the fault tests can say no: each thing they look for is found in made-up evidence.
 import { describe, expect, it } from 'vitest';
+import { AgeWatch } from '../integration/sinks/age-watch.ts';
 import { growth } from '../integration/sinks/memory-watch.ts';
 import { judge } from '../integration/sinks/sink-verdict.ts';
+import type { PipelineStatus } from '../src/pipeline/contract/status.ts';
 
 const accepted = [1, 2, 3, 5];
 const fine = { missing: [], disorder: [], repeats: 0, invented: [] };
@@ -20,6 +22,23 @@ describe('a verdict', () => {
   ])('%s', (_, found, expected) => {
     expect(judge({ accepted, sent: 5, found })).toEqual({ ...fine, ...expected });
   });
+});
+
+describe('the age of what a sink has not delivered', () => {
+  const statusOf = (accepted: number, backlog: number): PipelineStatus => {
+    const [source, cursor] = [{ accepted: { events: accepted } }, { sink: 'out', backlog: { events: backlog } }];
+    return { sources: [source], buffers: [{ cursors: [cursor] }] } as unknown as PipelineStatus;
+  };
+  const agesOf = (...looks: readonly (readonly [accepted: number, backlog: number])[]): readonly number[] => {
+    const ages = new AgeWatch();
+    for (const [at, [accepted, backlog]] of looks.entries()) ages.look(statusOf(accepted, backlog), at * 100);
+    return [ages.ageMs('out', 0), ages.ageMs('out', 0.5), ages.ageMs('out', 0.99)];
+  };
+
+  it('is none where everything is delivered', () => expect(agesOf([10, 0], [20, 0], [30, 0])).toEqual([0, 0, 0]));
+  it('is nothing within one look', () => expect(agesOf([10, 0], [20, 10], [30, 10])).toEqual([0, 0, 0]));
+  it('grows while nothing is', () => expect(agesOf([10, 10], [20, 20], [30, 30])).toEqual([0, 100, 200]));
+  it('counts from where the sink is', () => expect(agesOf([10, 10], [20, 20], [30, 15])).toEqual([0, 100, 100]));
 });
 
 describe('growth of memory', () => {

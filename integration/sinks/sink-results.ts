@@ -23,12 +23,18 @@ export interface FaultResult {
 }
 
 export interface SubjectResults {
-  /** Of the server, as it said itself. */
+  /** Of the server, as it said itself. Empty where there is no one server. */
   readonly version: string;
   readonly faults: Readonly<Partial<Record<SinkFaultName, FaultResult>>>;
   /** What tests of this server alone have measured, by what it is. */
   readonly figures: Readonly<Record<string, string>>;
 }
+
+/** A subject, or something else with figures on the page. */
+type Named = Pick<SinkSubject, 'name'>;
+
+/** What shared-buffer.test.ts finds. */
+export const sharedBuffer: Named = { name: 'Three sinks on one buffer' };
 
 const root = join(import.meta.dirname, '../..');
 /** Of the runs on this machine. */
@@ -36,17 +42,17 @@ export const measuredFolder: string = process.env['SPILLWAY_SINK_RESULTS'] ?? jo
 /** What docs/sinks.md is made of. */
 export const committedFolder: string = join(import.meta.dirname, 'results');
 
-export function resultsPath(folder: string, { name }: Pick<SinkSubject, 'name'>): string {
+export function resultsPath(folder: string, { name }: Named): string {
   const slug = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
   return join(folder, `${slug}.json`);
 }
 
-export function readResults(folder: string, subject: Pick<SinkSubject, 'name'>): SubjectResults | undefined {
+export function readResults(folder: string, subject: Named): SubjectResults | undefined {
   const path = resultsPath(folder, subject);
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as SubjectResults) : undefined;
 }
 
-export function writeResults(folder: string, subject: Pick<SinkSubject, 'name'>, results: SubjectResults): void {
+export function writeResults(folder: string, subject: Named, results: SubjectResults): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(resultsPath(folder, subject), `${JSON.stringify(results, null, 2)}\n`);
 }
@@ -61,7 +67,7 @@ export function joinResults(earlier: SubjectResults | undefined, later: SubjectR
 }
 
 /** The tests of a subject are in one file and run one after the other: nobody else writes its results. */
-function record(subject: SinkSubject, later: SubjectResults): void {
+function record(subject: Named, later: SubjectResults): void {
   writeResults(measuredFolder, subject, joinResults(readResults(measuredFolder, subject), later));
 }
 
@@ -70,6 +76,6 @@ export function recordFault(subject: SinkSubject, fault: SinkFaultName, version:
 }
 
 /** For a test that only this server has: `what` was measured, and the answer in words. Both stand on the page. */
-export function recordFigure(subject: SinkSubject, version: string, what: string, answer: string): void {
+export function recordFigure(subject: Named, version: string, what: string, answer: string): void {
   record(subject, { version, faults: {}, figures: { [what]: answer } });
 }

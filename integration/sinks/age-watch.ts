@@ -1,0 +1,43 @@
+// How old the oldest event is that a sink has not delivered yet, looked at twenty times a second.
+//
+// The status has counts and no ages. So each look remembers how much had been accepted by then, and the age is the time
+// since the first look at which more had been accepted than the sink has delivered by now: too high by one look at most.
+import type { PipelineStatus } from '../../src/pipeline/contract/status.ts';
+
+const intervalMs = 50;
+
+export class AgeWatch {
+  readonly #accepted: { readonly atMs: number; readonly events: number }[] = [];
+  /** Of each sink, one for each look. */
+  readonly #ages = new Map<string, number[]>();
+
+  /** One look. The status must be of one life of the pipeline. */
+  look({ sources, buffers }: PipelineStatus, nowMs: number): void {
+    const events = sources[0]?.accepted.events ?? 0;
+    this.#accepted.push({ atMs: nowMs, events });
+    for (const { sink = '', backlog } of buffers[0]?.cursors ?? []) {
+      const oldest = this.#accepted.find((look) => look.events > events - backlog.events);
+      const age = backlog.events === 0 ? 0 : nowMs - (oldest?.atMs ?? nowMs);
+      this.#ages.set(sink, [...(this.#ages.get(sink) ?? []), age]);
+    }
+  }
+
+  /** Looks for so long. Gives the events accepted meanwhile for each second. */
+  async watch(status: () => Promise<PipelineStatus | undefined>, forMs: number): Promise<number> {
+    const startedMs = performance.now();
+    while (performance.now() < startedMs + forMs) {
+      const now = await status();
+      if (now !== undefined) this.look(now, performance.now());
+      await new Promise((resolve) => setTimeout(resolve, intervalMs));
+    }
+    const [first, last] = [this.#accepted[0], this.#accepted.at(-1)];
+    if (first === undefined || last === undefined || first === last) throw new Error('there was no status to look at');
+    return ((last.events - first.events) / (last.atMs - first.atMs)) * 1_000;
+  }
+
+  /** What `share` of the looks found no older: 0.5 is the median. */
+  ageMs(sink: string, share: number): number {
+    const sorted = (this.#ages.get(sink) ?? []).toSorted((left, right) => left - right);
+    return sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
+  }
+}
