@@ -11,6 +11,10 @@ export interface ServerOptions {
   /** Port in the container. The one on the host stays the same over every restart. */
   readonly port: number;
   readonly command: readonly string[];
+  /** Instead of the image's own; the command stands behind it. */
+  readonly entrypoint?: readonly string[];
+  /** Ports that are the same on the host as in the container, where servers tell others their own. May hold `port`. */
+  readonly samePorts?: readonly number[];
   /** A folder of this machine that the server finds as /data. It then runs as whoever runs this, to write there. */
   readonly data?: string;
   /** What it logs when it is ready, for an image without a shell. Default: its port is asked, from inside as well. */
@@ -23,13 +27,16 @@ export interface StartedServer extends AsyncDisposable {
 }
 
 /** Starts a server, and removes it and its data with `await using`, or at the latest when this process exits. */
-export async function startServer({ image, port, command, data, ready }: ServerOptions): Promise<StartedServer> {
-  const hostPort = await freePort();
+export async function startServer(options: ServerOptions): Promise<StartedServer> {
+  const { image, port, command, entrypoint, samePorts = [], data, ready } = options;
+  const hostPort = samePorts.includes(port) ? port : await freePort();
+  const others = samePorts.filter((same) => same !== port).map((same) => ({ container: same, host: same }));
   const described = new GenericContainer(image)
-    .withExposedPorts({ container: port, host: hostPort })
+    .withExposedPorts({ container: port, host: hostPort }, ...others)
     .withCommand([...command])
     .withWaitStrategy(ready === undefined ? Wait.forListeningPorts() : Wait.forLogMessage(ready))
     .withStartupTimeout(30_000);
+  if (entrypoint !== undefined) described.withEntrypoint([...entrypoint]);
   if (data !== undefined) {
     described
       .withBindMounts([{ source: data, target: '/data' }])
