@@ -1,0 +1,199 @@
+// The sink: takes a batch, sends it piece by piece, and waits until each piece is confirmed before the next.
+//
+// It keeps no queue and repeats nothing by itself. A connection that was lost is opened again by the next batch. One
+// batch at a time, so that the order is kept. What of a batch was confirmed is remembered until all of it is: when it
+// comes again only the rest is sent, so that a receiver too slow for a whole batch in one time-out gets it in several.
+
+import {
+  Deadline,
+  type HealthAnswer,
+  networkFailure,
+  Overdue,
+  readTls,
+  type Signal,
+  type Sink,
+  type SinkAnswer,
+  type SinkBatch,
+  type SinkContext,
+} from 'spillway/plugin';
+import { type Confirmation, Confirmer } from './confirmation.ts';
+import { Connection, ConnectionEnded, UnexpectedAnswer } from './connection.ts';
+import type { MessageFormat } from './message.ts';
+import { messageFormat, type SyslogOptions } from './options.ts';
+import { type Piece, piecesOf } from './pieces.ts';
+import { TcpTable } from './tcp-table.ts';
+
+type Failure = Extract<SinkAnswer, { readonly kind: 'retryable' | 'blocked' }>;
+
+/** Bytes sent before the next confirmation: what a receiver has time for may be less, and is found out. */
+const pieceBytesMost = 1024 * 1024;
+const pieceBytesLeast = 16 * 1024;
+
+export class SyslogSink implements Sink {
+  readonly signals: readonly Signal[] = ['logs'];
+  readonly concurrencyMax = 1;
+  readonly #options: SyslogOptions;
+  readonly #context: SinkContext;
+  readonly #format: MessageFormat;
+  readonly #confirmer: Confirmer;
+  /** Keys of events of a batch that is not through yet. */
+  readonly #confirmed = new Set<string>();
+  #connection: Connection | undefined;
+  #pieceBytesMax = pieceBytesMost;
+  #hasWarned = false;
+
+  constructor(options: SyslogOptions, context: SinkContext) {
+    const { clock, files } = context.world;
+    this.#options = options;
+    this.#context = context;
+    this.#format = messageFormat(options);
+    this.#confirmer = new Confirmer(new TcpTable(files), clock);
+  }
+
+  async deliver(batch: SinkBatch, { signal }: { readonly signal: AbortSignal }): Promise<SinkAnswer> {
+    const deadline = this.#deadline(signal);
+    const options = {
+      format: this.#format,
+      hasKeys: this.#context.origin.uuid !== undefined,
+      isConfirmed: (key: string) => this.#confirmed.has(key),
+      bytesMax: () => this.#pieceBytesMax,
+    };
+    for (const piece of piecesOf(batch, options)) {
+      if ('unsendable' in piece) return { kind: 'rejected', reason: piece.unsendable };
+      const failure = await this.#send(piece, deadline);
+      if (failure !== undefined) return failure;
+      for (const key of piece.keys) this.#confirmed.add(key);
+    }
+    this.#confirmed.clear();
+    return { kind: 'delivered' };
+  }
+
+  /** Opens a connection and ends it: a receiver that does not close in turn would never confirm anything. */
+  async checkHealth({ signal }: { readonly signal: AbortSignal }): Promise<HealthAnswer> {
+    const deadline = this.#deadline(signal);
+    const failure = await this.#attempt(async () => {
+      const connection = await this.#open(deadline);
+      try {
+        if (this.#options.confirm === 'close') await connection.end(deadline);
+      } finally {
+        connection.destroy();
+      }
+    });
+    return failure ?? { kind: 'healthy' };
+  }
+
+  async close(): Promise<void> {
+    this.#drop();
+  }
+
+  #deadline(signal: AbortSignal): Deadline {
+    return new Deadline({ clock: this.#context.world.clock, timeoutMs: this.#context.timeoutMs, signal });
+  }
+
+  async #send({ frames }: Piece, deadline: Deadline): Promise<Failure | undefined> {
+    let isSending = false;
+    let isSlow = false;
+    const failure = await this.#attempt(async () => {
+      try {
+        const connection = await this.#connected(deadline);
+        isSending = true;
+        await connection.write(frames, deadline);
+        this.#noteConfirmation(await this.#confirm(connection, deadline));
+      } catch (error) {
+        isSlow = isSending && error instanceof Overdue;
+        throw error;
+      }
+    });
+    if (failure === undefined) this.#pieceBytesMax = Math.min(pieceBytesMost, this.#pieceBytesMax * 2);
+    else this.#drop();
+    if (isSlow) this.#pieceBytesMax = Math.max(pieceBytesLeast, Math.floor(this.#pieceBytesMax / 2));
+    return failure;
+  }
+
+  async #confirm(connection: Connection, deadline: Deadline): Promise<Confirmation> {
+    if (this.#options.confirm === 'receipt') {
+      const confirmation = await this.#confirmer.ofReceipt(connection.ends, deadline);
+      connection.check();
+      return confirmation;
+    }
+    await connection.end(deadline);
+    const confirmation = await this.#confirmer.ofEnd(connection.ends, deadline);
+    this.#drop();
+    return confirmation;
+  }
+
+  async #connected(deadline: Deadline): Promise<Connection> {
+    const kept = this.#connection;
+    if (kept?.isOpen) return kept;
+    if (kept !== undefined) this.#noteLoss(kept);
+    this.#drop();
+    this.#connection = await this.#open(deadline);
+    return this.#connection;
+  }
+
+  async #open(deadline: Deadline): Promise<Connection> {
+    const { address, tls, keepalive, connect_timeout_secs } = this.#options;
+    const { clock, files } = this.#context.world;
+    const settings = tls.enabled ? await readTls(tls, files).catch(unreadable) : undefined;
+    const peer = { address, tls: settings, keepAliveMs: keepalive.time_secs };
+    return await Connection.open(peer, clock, deadline.shortened(connect_timeout_secs));
+  }
+
+  #drop(): void {
+    this.#connection?.destroy();
+    this.#connection = undefined;
+  }
+
+  /** Between two batches: nobody asked for it, and nobody else will tell. */
+  #noteLoss(connection: Connection): void {
+    try {
+      connection.check();
+    } catch (error) {
+      const reason = this.#failureFor(error).reason;
+      const message =
+        'a kept connection was lost: what the receiver had not read of what it had confirmed is lost, too';
+      this.#context.log.warn(message, { reason });
+    }
+  }
+
+  #noteConfirmation(confirmation: Confirmation): void {
+    if (confirmation === 'confirmed' || this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#context.log.warn('this system does not tell what was acknowledged: a failure may lose what was on its way');
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<Failure | undefined> {
+    try {
+      await work();
+      return undefined;
+    } catch (error) {
+      return this.#failureFor(error);
+    }
+  }
+
+  /** Rethrows what is no failure of the receiver. */
+  #failureFor(error: unknown): Failure {
+    const { host, port } = this.#options.address;
+    const peer = `${host}:${port}`;
+    if (error instanceof ConnectionEnded || error instanceof Overdue)
+      return { kind: 'retryable', reason: `${peer}: ${error.message}` };
+    if (error instanceof UnexpectedAnswer)
+      return {
+        kind: 'blocked',
+        reason: `${peer}: ${error.message}, and syslog has no answers: is it TLS that it wants?`,
+      };
+    if (error instanceof UnreadableFile) return { kind: 'blocked', reason: error.message };
+    const failure = networkFailure(error, peer);
+    if (failure === undefined) throw error;
+    return failure;
+  }
+}
+
+/** Of certificates and keys. */
+class UnreadableFile extends Error {
+  override readonly name = 'UnreadableFile';
+}
+
+function unreadable(cause: unknown): never {
+  throw new UnreadableFile(cause instanceof Error ? cause.message : String(cause), { cause });
+}
