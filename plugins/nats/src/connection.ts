@@ -103,7 +103,10 @@ export class NatsConnection {
     const token = (this.#questions++).toString(36);
     this.#waiting.set(token, onAnswer);
     const lostBy = this.#lostBy;
-    if (lostBy !== undefined) return this.#options.world.clock.defer(() => this.#answer(token, lostBy));
+    if (lostBy !== undefined) {
+      this.#options.world.clock.defer(() => this.#answer(token, lostBy));
+      return;
+    }
     this.#cork();
     this.#socket?.write(publishCommand(publication, this.#inbox + token));
     this.#socket?.write(publication.payload);
