@@ -1,0 +1,51 @@
+// A real Redis Cluster under all that can happen to it, and masters that are killed, so that replicas take over.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { needs } from '../requirements.ts';
+import { RedisNodes, redisCluster } from './redis-cluster.ts';
+import { sinkFaultTests } from './sink-faults.ts';
+import { SinkRig } from './sink-rig.ts';
+
+const some = 500;
+const failOvers = 2;
+const failOverMsMax = 30_000;
+
+sinkFaultTests(redisCluster);
+
+async function promoted(nodes: RedisNodes, killed: number): Promise<number> {
+  const deadlineMs = performance.now() + failOverMsMax;
+  for (;;) {
+    const port = await nodes.master().catch(() => killed);
+    if (port !== killed) return port;
+    if (performance.now() > deadlineMs) throw new Error(`nobody has taken over from ${killed}`);
+    await sleep(50);
+  }
+}
+
+test('Redis Cluster, a master killed: its replica goes on, and all that was accepted is there once, in order', {
+  timeout: 180_000,
+}, async (context) => {
+  const reason = needs('linux', 'docker', 'redis-image');
+  if (reason !== undefined) return context.skip(reason);
+  const nodes = await RedisNodes.start();
+  await using rig = await SinkRig.start(nodes);
+  await rig.accepts(some);
+  await rig.delivers();
+  for (let round = 0; round < failOvers; round += 1) {
+    const master = await nodes.master();
+    await nodes.takeDown(master);
+    await rig.accepts(some);
+    await rig.killPipeline();
+    expect(await promoted(nodes, master)).not.toBe(master);
+    await rig.accepts(some);
+    // The one that is left has no replica, so nothing is taken for delivered.
+    expect((await rig.reaches('retrying')).reason).toMatch(/replicas|lost|no node/);
+    expect(await rig.backlog()).toBeGreaterThan(0);
+    await nodes.bringBack(master);
+    await rig.delivers();
+  }
+  await rig.accepts(some);
+  expect(await rig.finishes(), rig.pipeline.log).toBe(0);
+  expect(await rig.verdict()).toEqual({ missing: [], disorder: [], repeats: 0, invented: [] });
+  expect(await rig.storedEvents()).toBe(0);
+});
