@@ -1,5 +1,7 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { LongestFirst } from './scripts/longest-first.ts';
 
 // What runs is chosen by two variables that scripts/test.ts sets; docs/testing.md explains both.
 const scale = process.env['SPILLWAY_TEST_SCALE'] === 'full' ? 'full' : 'sample';
@@ -12,29 +14,64 @@ const onlyFull = ['**/*.full.test.ts', 'test/full/**'];
 
 const sampled = scale === 'sample' ? [...unit, ...kills] : unit;
 
-const config: ViteUserConfig = defineConfig({
+const integration = ['integration/**/*.test.ts'];
+// Files that take the machine itself (loop devices, full disks, the power), or measure what a process has of it: one
+// after the other, and nothing beside them.
+const machine = ['disk-full', 'power-cut', 'soak', 'pipeline-outage'].map((name) => `integration/${name}.test.ts`);
+/** Tests of servers wait most of the time: for a start, a time-out, the end of a fault. */
+const workersBeside = availableParallelism() + 1;
+
+const excluded = ['**/node_modules/**', '**/dist/**', '**/.cache/**', ...(scale === 'full' ? [] : onlyFull)];
+
+type Project = NonNullable<ViteUserConfig['test']>;
+const resolution: ViteUserConfig = {
   resolve: { conditions: ['spillway-source'] },
   ssr: { resolve: { conditions: ['spillway-source'] } },
+};
+
+/** What holds for the tests of any suite. */
+const everywhere: Project = {
+  setupFiles: [join(import.meta.dirname, 'test/setup/no-output.ts')],
+  // A real process per file: locks, signals and the descriptor table belong to a process.
+  pool: 'forks',
+  // The programs that tests start in other processes find TypeScript source by the same condition.
+  execArgv: ['--conditions=spillway-source'],
+  // A test that passes the second time has not passed.
+  retry: 0,
+  // One file must not be able to lean on what another one mocked.
+  restoreMocks: true,
+  unstubEnvs: true,
+  testTimeout: scale === 'full' ? 20 * 60_000 : 20_000,
+  hookTimeout: scale === 'full' ? 5 * 60_000 : 20_000,
+};
+
+const project = (name: string, own: Project): ViteUserConfig => ({
+  ...resolution,
+  test: { ...everywhere, name, ...own },
+});
+
+const files: Project =
+  suite === 'unit'
+    ? { ...everywhere, include: sampled, exclude: excluded, maxWorkers: 2 }
+    : {
+        sequence: { sequencer: LongestFirst },
+        projects: [
+          project('beside', {
+            include: integration,
+            exclude: [...excluded, ...machine],
+            maxWorkers: workersBeside,
+            sequence: { groupOrder: 0 },
+          }),
+          project('machine', { include: machine, exclude: excluded, maxWorkers: 1, sequence: { groupOrder: 1 } }),
+        ],
+      };
+
+const config: ViteUserConfig = defineConfig({
+  ...resolution,
   test: {
-    include: suite === 'integration' ? ['integration/**/*.test.ts'] : sampled,
-    exclude: ['**/node_modules/**', '**/dist/**', '**/.cache/**', ...(scale === 'full' ? [] : onlyFull)],
-    setupFiles: [join(import.meta.dirname, 'test/setup/no-output.ts')],
+    ...files,
     reporters: ['dot', join(import.meta.dirname, 'scripts/count-reporter.ts')],
-    // A real process per file: locks, signals and the descriptor table belong to a process.
-    pool: 'forks',
-    // The programs that tests start in other processes find TypeScript source by the same condition.
-    execArgv: ['--conditions=spillway-source'],
-    maxWorkers: 2,
-    // A test that passes the second time has not passed.
-    retry: 0,
     allowOnly: false,
-    // One file must not be able to lean on what another one mocked.
-    restoreMocks: true,
-    unstubEnvs: true,
-    testTimeout: scale === 'full' ? 20 * 60_000 : 20_000,
-    hookTimeout: scale === 'full' ? 5 * 60_000 : 20_000,
-    // Files that touch the machine itself (loop devices, full disks) would disturb each other.
-    fileParallelism: suite !== 'integration',
   },
 });
 
