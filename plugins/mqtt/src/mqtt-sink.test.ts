@@ -1,6 +1,5 @@
 // What is published, and what comes of what the server says to it. Connections and what can happen to them are in
 // connection.test.ts; the real server plays its part in integration/sinks/mqtt.test.ts.
-import type { IPublishPacket } from 'mqtt-packet';
 import type { SinkBatch } from 'spillway/plugin';
 import { markersIn, markersOf, sampleBatch, sampleBatchOf, sampleOriginUuid, sampleRecord } from 'spillway/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -258,18 +257,6 @@ describe('what the server allows', () => {
     bench.server.greeting = { properties: { retainAvailable: false } };
     expect(await deliver(bench.make(), sampleBatch('logs', 1, [1]))).toEqual(delivered);
   });
-});
-
-it('more events than there are packet ids go through one connection', async () => {
-  bench.server.greeting = { properties: { receiveMaximum: 65_535 } };
-  const sink = bench.make({ options: { payload: 'protobuf', max_in_flight: 65_535 }, timeoutMs: 15_000 });
-  for (let firstId = 1; firstId <= 70_000; firstId += 10_000) {
-    const records = Array.from({ length: 10 }, (_, at) => sampleRecord('logs', firstId + at * 1_000, 1_000));
-    expect(await deliver(sink, sampleBatchOf('logs', records))).toEqual(delivered);
-  }
-  const ids = bench.server.arrived.map(({ messageId }: IPublishPacket) => messageId);
-  expect(ids).toHaveLength(70_000);
-  expect([ids[0], ids[65_534], ids[65_535]]).toEqual([1, 65_535, 1]);
 });
 
 it('goes on where it was when the time was over before the batch was', async () => {

@@ -10,7 +10,8 @@ const batch = (firstId: number, events: number): SinkBatch => sampleBatch('logs'
 it('gives packet ids in turn, from 1 to 65535, and never one that is in use', () => {
   const session = new Session();
   session.begin(batch(1, 70_000));
-  for (let id = 1; id <= 65_535; id += 1) expect(session.send(event(id)).packetId).toBe(id);
+  const given = Array.from({ length: 65_535 }, (_, at) => session.send(event(at + 1)).packetId);
+  expect(given.every((packetId, at) => packetId === at + 1)).toBe(true);
   expect(session.unacknowledged).toBe(65_535);
   expect(() => session.send(event(65_536))).toThrow('all 65535 packet ids are in use');
   session.settle(event(40_000), true);

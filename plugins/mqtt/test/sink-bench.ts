@@ -1,5 +1,5 @@
 // A sink in front of a server in this process, as most tests want it.
-import type { Sink, SinkAnswer, SinkBatch } from 'spillway/plugin';
+import type { Clock, Sink, SinkAnswer, SinkBatch, World } from 'spillway/plugin';
 import { realWorld, sampleOriginUuid, type TestSinkContext, testSinkContext } from 'spillway/testing';
 import definition from '../src/index.ts';
 import { MqttDouble } from './mqtt-double.ts';
@@ -8,6 +8,8 @@ export interface Given {
   readonly options?: Readonly<Record<string, unknown>>;
   readonly origin?: { readonly cursor?: string; readonly uuid?: string | undefined };
   readonly timeoutMs?: number;
+  /** So many times faster than the real one is the sink's clock. */
+  readonly speed?: number;
 }
 
 const never = new AbortController().signal;
@@ -36,15 +38,27 @@ export class SinkBench {
     return this.#context;
   }
 
-  make({ options = {}, origin = {}, timeoutMs = 5_000 }: Given = {}): Sink {
+  make({ options = {}, origin = {}, timeoutMs = 5_000, speed = 1 }: Given = {}): Sink {
     const { port } = this.server;
     const parsed = definition.schema.parse({ host: '127.0.0.1', port, topic: 'events', ...options });
     const place = { uuid: sampleOriginUuid, ...origin } as { readonly uuid: string };
-    this.#context = testSinkContext({ world: realWorld(), id: 'archive', timeoutMs, origin: place });
+    this.#context = testSinkContext({ world: worldOf(speed), id: 'archive', timeoutMs, origin: place });
     const sink = definition.create(parsed as never, this.#context as never) as Sink;
     this.#sinks.push(sink);
     return sink;
   }
+}
+
+function worldOf(speed: number): World {
+  const world = realWorld();
+  const { clock } = world;
+  const hurried: Clock = {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic() * speed,
+    setTimer: (delayMs, task) => clock.setTimer(delayMs / speed, task),
+    defer: (task) => clock.defer(task),
+  };
+  return { ...world, clock: hurried };
 }
 
 export function deliver(sink: Sink, batch: SinkBatch, signal: AbortSignal = never): Promise<SinkAnswer> {
