@@ -13,8 +13,11 @@ it.each(Object.entries(sinkDocuments()))('%s is current: npm run docs:sinks', (p
   expect(readFileSync(join(root, path), 'utf8')).toBe(text);
 });
 
-it('no two subjects share a name, which is that of their results', () => {
-  expect(new Set(subjects.map(({ name }) => name)).size).toBe(subjects.length);
+describe('the names of the subjects', () => {
+  const names = subjects.map(({ name }) => name);
+
+  it('are all different: they are those of their results', () => expect(new Set(names).size).toBe(names.length));
+  it.each(names)('%s is found by -t, which takes a regular expression', (name) => expect(name).toMatch(/^[\w .-]+$/));
 });
 
 const subject: SinkSubject = {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { AgeWatch } from '../integration/sinks/age-watch.ts';
 import { growth } from '../integration/sinks/memory-watch.ts';
-import { judge } from '../integration/sinks/sink-verdict.ts';
+import { judge, rangesOf } from '../integration/sinks/sink-verdict.ts';
 import type { PipelineStatus } from '../src/pipeline/contract/status.ts';
 
 const accepted = [1, 2, 3, 5];
@@ -22,6 +22,11 @@ describe('a verdict', () => {
   ])('%s', (_, found, expected) => {
     expect(judge({ accepted, sent: 5, found })).toEqual({ ...fine, ...expected });
   });
+});
+
+it('tells rows of numbers by their ends', () => {
+  expect(rangesOf([])).toEqual([]);
+  expect(rangesOf([1, 2, 3, 5, 8, 9])).toEqual(['1-3', '5', '8-9']);
 });
 
 describe('the age of what a sink has not delivered', () => {

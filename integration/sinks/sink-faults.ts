@@ -11,6 +11,7 @@ import { needs } from '../requirements.ts';
 import { type FaultResult, recordFault } from './sink-results.ts';
 import { SinkRig } from './sink-rig.ts';
 import { type SinkFaultName, type SinkSubject, type StartedSubject, sinkFaultNames } from './sink-subject.ts';
+import { rangesOf } from './sink-verdict.ts';
 
 /** Numbers that are accepted between one thing that happens and the next: about half a second of load. */
 const some = 500;
@@ -171,9 +172,10 @@ class FaultRun {
     const { pipeline, memory } = this.#rig;
     expect(await this.#rig.finishes(), pipeline.log).toBe(0);
     const { missing, repeats, disorder, invented } = await this.#rig.verdict();
-    expect(this.#mayLose ? missing.filter((number) => number > recovered) : missing, 'accepted and lost').toEqual([]);
+    const unforgiven = this.#mayLose ? missing.filter((number) => number > recovered) : missing;
+    expect(rangesOf(unforgiven), 'accepted and lost').toEqual([]);
     expect(invented, 'there and never sent').toEqual([]);
-    if (this.#subject.keepsOrder) expect(disorder, 'out of order').toEqual([]);
+    if (this.#subject.keepsOrder) expect(rangesOf(disorder), 'out of order').toEqual([]);
     if (this.#subject.repeats === 'none') expect(repeats, 'repeats').toBe(0);
     expect(await this.#rig.storedEvents(), 'left on the disk').toBe(0);
     expect(memory.peakBytes, 'resident memory').toBeLessThan(memoryBytesMax);

@@ -57,7 +57,7 @@ export class SinkRig implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.memory[Symbol.dispose]();
     await this.load.stop();
-    if (this.pipeline.isRunning) await this.pipeline.kill();
+    await this.pipeline.kill().catch(() => undefined); // It may have ended by itself.
     await this.subject[Symbol.asyncDispose](); // Where a test has done so itself, nothing is left to do.
     rmSync(this.#folder, { recursive: true, force: true });
   }

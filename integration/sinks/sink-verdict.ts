@@ -11,6 +11,17 @@ export interface SinkVerdict {
   readonly invented: readonly number[];
 }
 
+/** Ascending numbers as `3`, `7-12`: what is missing is missing in a row. */
+export function rangesOf(numbers: readonly number[]): string[] {
+  const ranges: { readonly first: number; last: number }[] = [];
+  for (const number of numbers) {
+    const range = ranges.at(-1);
+    if (range !== undefined && number === range.last + 1) range.last = number;
+    else ranges.push({ first: number, last: number });
+  }
+  return ranges.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`));
+}
+
 export interface SinkEvidence {
   readonly accepted: readonly number[];
   /** The greatest number that was sent. What was sent and not accepted may be there. */
