@@ -55,6 +55,17 @@ export class RedisClient implements AsyncDisposable {
     }
   }
 
+  /** All elements of a list, from its head. */
+  static async elements(place: RedisPlace, list: string): Promise<string[]> {
+    await using opened = await RedisClient.#open(place);
+    const found: string[] = [];
+    for (;;) {
+      const page = await opened.#client.lRange(list, found.length, found.length + pageEntries - 1);
+      found.push(...page);
+      if (page.length < pageEntries) return found;
+    }
+  }
+
   /** The last entry; undefined if there is none, or nobody answers. */
   static async lastEntry(place: RedisPlace, stream: string): Promise<FoundEntry | undefined> {
     try {

@@ -3,6 +3,7 @@
 // All six nodes live in one container and announce ports that are the same on this machine, so the faults of the shared
 // tests take the whole cluster. One node alone is taken down, and comes back, by `master()`, `takeDown()` and `bringBack()`.
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type StartedServer, startServer } from '../containers.ts';
 import { freePort } from '../free-port.ts';
 import { localImage } from '../local-images.ts';
@@ -14,6 +15,8 @@ const nodeCount = 6;
 const password = 'right-password';
 const otherPassword = 'other-password';
 const stream = 'numbers';
+/** After a start a node waits a while before it takes part. */
+const readyMsMax = 20_000;
 const script = readFileSync(new URL('redis-cluster-nodes.sh', import.meta.url), 'utf8');
 
 export const redisCluster: SinkSubject = {
@@ -83,18 +86,37 @@ export class RedisNodes implements StartedSubject {
   }
 
   async answers(): Promise<boolean> {
-    const port = await this.master().catch(() => undefined);
-    return port !== undefined && (await RedisClient.answers({ port, password }));
+    const place = await this.place().catch(() => undefined);
+    return place !== undefined && (await RedisClient.answers(place));
   }
 
   async numbers(): Promise<readonly number[]> {
-    const entries = await RedisClient.entries({ port: await this.master(), password }, stream);
+    const entries = await RedisClient.entries(await this.place(), stream);
     return entries.flatMap(({ data }) => numbersIn(data));
   }
 
   /** The port of the master that has the stream, by the first node that says so. */
   async master(): Promise<number> {
     return await Promise.any(this.#ports.map((port) => masterBy(port)));
+  }
+
+  /** Where the stream is. */
+  async place(): Promise<{ readonly port: number; readonly password: string }> {
+    return { port: await this.master(), password };
+  }
+
+  /** Waits until the node with the stream takes part in a cluster that is whole, and has its replica. */
+  async ready(): Promise<void> {
+    const deadlineMs = performance.now() + readyMsMax;
+    for (;;) {
+      const said = await this.place().then(
+        (place) => RedisClient.send(place, ['CLUSTER', 'INFO'], ['INFO', 'replication']),
+        (error: unknown) => [error],
+      );
+      if (/cluster_state:ok.*state=online/s.test(said.map(String).join())) return;
+      if (performance.now() > deadlineMs) throw new Error(`the cluster is not whole again: ${said}`);
+      await sleep(50);
+    }
   }
 
   /** Kills the process of one node. It stays down until it is brought back. */
