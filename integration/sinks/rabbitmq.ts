@@ -1,0 +1,91 @@
+// RabbitMQ as a sink: a quorum queue, which is what its documentation asks for where nothing may be lost. It syncs its
+// log before it confirms; with one node that node is the quorum.
+import { startServer } from '../containers.ts';
+import { localImage } from '../local-images.ts';
+import { numbersIn } from '../number-load.ts';
+import { RabbitmqClient } from '../rabbitmq-client.ts';
+import type { SinkSubject, StartedSubject } from './sink-subject.ts';
+
+const port = 5672;
+const queue = 'numbers';
+const otherPassword = 'other-password';
+
+export const rabbitmq: SinkSubject = {
+  name: 'RabbitMQ',
+  plugin: 'spillway-rabbitmq',
+  images: ['rabbitmq'],
+  keepsOrder: true,
+  repeats: 'possible',
+  // It takes several seconds to start, more on a busy machine: after a kill nothing arrives before that.
+  recoveryMsMax: 30_000,
+  acknowledgement: 'A publisher confirm: every queue that the message was routed to has written and synced it.',
+  setUp: 'a quorum queue of one node, persistent messages, publisher confirms',
+  repeatsBecause:
+    'The server drops no repeats: what was published on a connection that was lost before the confirmation came is ' +
+    "published again. The event's key is the `message_id`, by which a consumer can tell.",
+  caveats: [
+    'Order is kept within a queue, repeats aside. Where a full queue refuses single messages (`x-overflow: ' +
+      'reject-publish`) or a binding is made meanwhile, those of the same batch that were taken stand before them.',
+  ],
+  start,
+};
+
+/** A RabbitMQ with one user, guest. */
+export async function startRabbitmq(): Promise<
+  Pick<StartedSubject, 'server'> & {
+    readonly url: string;
+    readonly client: RabbitmqClient;
+    /** Runs a piece of Erlang in the server, as rabbitmqctl does, which takes a second for itself. */
+    evaluate(erlang: string): Promise<void>;
+  }
+> {
+  const image = localImage('rabbitmq');
+  if (image === undefined) throw new Error('no image: see requirements.ts');
+  const server = await startServer({ image, port, command: [], ready: /Server startup complete/ });
+  const url = `amqp://guest:guest@127.0.0.1:${server.port}`;
+  return {
+    server,
+    url,
+    client: new RabbitmqClient(url),
+    async evaluate(erlang) {
+      const { exitCode, output } = await server.container.exec(['rabbitmqctl', 'eval', erlang]);
+      if (exitCode !== 0) throw new Error(`rabbitmqctl eval ${erlang}: ${output}`);
+    },
+  };
+}
+
+const setPassword = (password: string): string =>
+  `rabbit_auth_backend_internal:change_password(<<"guest">>, <<"${password}">>, <<"test">>)`;
+
+/** Memory is looked at once in a while; this looks now. */
+export const memoryAlarm = {
+  begin: 'vm_memory_monitor:set_vm_memory_high_watermark(0.00001).',
+  end: 'vm_memory_monitor:set_vm_memory_high_watermark(0.4).',
+} as const;
+
+async function start(): Promise<StartedSubject> {
+  const { server, url, client, evaluate } = await startRabbitmq();
+  const found: number[] = [];
+  return {
+    server,
+    version: await client.version(),
+    sink: { type: 'rabbitmq', connection_string: url, queue, declare: {}, connect_timeout_secs: 1 },
+    answers: () => RabbitmqClient.answers(server.port),
+    async numbers() {
+      for (const body of await client.takeAll(queue)) found.push(...numbersIn(body));
+      return found;
+    },
+    wrongPassword: {
+      begin: () => evaluate(`${setPassword(otherPassword)}, rabbit_networking:close_all_connections("for a test").`),
+      end: () => evaluate(`${setPassword('guest')}.`),
+    },
+    starvation: {
+      what: 'a memory alarm: `vm_memory_high_watermark` below what it has',
+      begin: () => evaluate(memoryAlarm.begin),
+      end: () => evaluate(memoryAlarm.end),
+    },
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
