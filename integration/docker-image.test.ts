@@ -5,8 +5,10 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { markersIn, markersOf, sampleRequest } from '../src/testing/index.ts';
+import { Compose, composeConfig } from './compose.ts';
+import { composePipelines, lackingFor } from './compose-pipelines.ts';
 import { freePort } from './free-port.ts';
 import { localImage } from './local-images.ts';
 import { RedisClient } from './redis-client.ts';
@@ -30,12 +32,15 @@ async function run(program: string, args: readonly string[], cwd: string = root)
   return stdout.trim();
 }
 
+/** What docker-compose.yml takes the image of a service from. */
+const imageVariable = (service: string): string => `${service.toUpperCase()}_IMAGE`;
+
 const docker = (...args: readonly string[]): Promise<string> => run('docker', args);
 
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+async function until(what: string, isSo: () => Promise<boolean>, said = logs): Promise<void> {
   const deadlineMs = performance.now() + patienceMs;
   while (!(await isSo().catch(() => false))) {
-    if (performance.now() > deadlineMs) throw new Error(`not so after a minute: ${what}\n${await logs()}`);
+    if (performance.now() > deadlineMs) throw new Error(`not so after a minute: ${what}\n${await said()}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -130,12 +135,11 @@ test('the image keeps in its volume what it accepted, and needs no more than tha
 
 test('the image has the other commands, too', { timeout: 60_000 }, async (context) => {
   if (reason !== undefined) return context.skip(reason);
-  const config = join(root, 'compose/pipeline.yaml');
-  const volume = ['--volume', `${config}:/etc/spillway/pipeline.yaml:ro`];
-  const command = ['run', '--rm', '--read-only', ...labels, ...volume, '--entrypoint', 'spillway', image];
-  expect(await docker(...command, 'validate', '/etc/spillway/pipeline.yaml')).toMatch(
-    /^valid: 2 sources, 1 buffer, 2 sinks/,
-  );
+  const volume = ['--volume', `${join(root, 'compose')}:/etc/spillway:ro`];
+  const command = ['run', '--rm', '--read-only', ...labels, ...volume, '--entrypoint', 'sh', image];
+  const configs = composePipelines.map(({ config }) => config);
+  const said = await docker(...command, '-c', `for each in ${configs.join(' ')}; do spillway validate $each; done`);
+  expect(said.match(/^valid: 2 sources/gm), said).toHaveLength(configs.length);
 });
 
 test('the application holds what runs, and neither sources nor tests', (context) => {
@@ -152,14 +156,53 @@ test('the application holds what runs, and neither sources nor tests', (context)
   }
 });
 
-test('docker-compose.yml is right, and takes other images', async (context) => {
-  const missing = needs('docker-compose');
-  if (missing !== undefined) return context.skip(missing);
-  const isPlugin = needs('docker-compose-v1') !== undefined;
-  const compose = (...args: readonly string[]): Promise<string> =>
-    isPlugin ? docker('compose', ...args) : run('docker-compose', args);
-  expect((await compose('config', '--services')).split('\n').sort()).toEqual(['collector', 'redis', 'spillway']);
-  expect(await compose('config')).toMatch(/image: redis:7/);
-  vi.stubEnv('REDIS_IMAGE', 'mirror.example/redis:8');
-  expect(await compose('config')).toMatch(/image: mirror\.example\/redis:8/);
+describe('docker-compose.yml', () => {
+  const ready = reason === undefined ? composePipelines.filter((each) => lackingFor(each) === undefined) : [];
+  let servers: Compose | undefined;
+  const ports: Record<string, string> = {};
+
+  beforeAll(async () => {
+    if (ready.length === 0) return;
+    for (const { port } of ready) ports[port] = String(await freePort());
+    const images = ready.flatMap((pipeline) =>
+      pipeline.servers.map((server) => [imageVariable(server), localImage(server)]),
+    );
+    const given = { ...ports, ...Object.fromEntries(images) };
+    const env = { ...given, SPILLWAY_IMAGE: image, NATS_MONITOR_PORT: `${await freePort()}` };
+    servers = await Compose.of({ name: `${name}-compose`, folder, env });
+    await servers.run('up', '--detach', '--no-build', ...ready.map(({ service }) => service));
+  }, 180_000);
+
+  afterAll(() => servers?.[Symbol.asyncDispose](), 60_000);
+
+  it.for(composePipelines)('delivers with $config', { timeout: 120_000 }, async (pipeline, context) => {
+    const lacking = reason ?? lackingFor(pipeline);
+    if (lacking !== undefined || servers === undefined) return context.skip(lacking);
+    const compose = servers;
+    const said = (): Promise<string> => compose.run('logs', '--no-color', '--tail', '20');
+    const takes = async (): Promise<boolean> => (await send(Number(ports[pipeline.port]), 1, 5)) === 200;
+    await pipeline.prepare?.(compose);
+    await until(`${pipeline.service} takes events`, takes, said);
+    for (const server of pipeline.servers) {
+      const found = new Set<string>();
+      const hasAll = async (): Promise<boolean> => {
+        for (const marker of markersIn(await pipeline.given(compose, server))) found.add(marker);
+        return markersOf(1, 5).every((marker) => found.has(marker));
+      };
+      await until(`${server} has the events`, hasAll, said);
+    }
+  });
+
+  it('takes other images, and has the official ones as the default', async (context) => {
+    const lacking = needs('docker-compose');
+    if (lacking !== undefined) return context.skip(lacking);
+    const names = composePipelines.flatMap((pipeline) => pipeline.servers);
+    const imagesIn = async (env: Readonly<Record<string, string>>): Promise<string[]> =>
+      Array.from((await composeConfig(env)).matchAll(/^ *image: (.+)$/gm), ([, found = '']) => found);
+    const usual = await imagesIn({});
+    expect(usual).toEqual(expect.arrayContaining(['spillway', 'redis:7', 'postgres:17', 'eclipse-mosquitto:2']));
+    for (const found of usual) expect(found).toMatch(/^(?:spillway$|[\w./-]+:\d)/);
+    const given = ['spillway', ...names].map((each) => [imageVariable(each), `mirror.example/${each}:1`] as const);
+    expect(new Set(await imagesIn(Object.fromEntries(given)))).toEqual(new Set(given.map(([, value]) => value)));
+  });
 });
