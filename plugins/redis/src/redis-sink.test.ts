@@ -1,5 +1,5 @@
 // The promises of README.md against a server in this process, with a fault at every point where one can strike. The
-// real server plays its part in integration/redis.test.ts.
+// real server plays its part in integration/sinks/redis.test.ts.
 
 import type { Sink, SinkAnswer, SinkBatch } from 'spillway/plugin';
 import {
