@@ -13,6 +13,7 @@ export type Requirement =
   | 'mkfs.ext4'
   | 'mkfs.xfs'
   | 'perl'
+  | 'openssl'
   | 'docker'
   | 'docker-compose'
   | 'docker-compose-v1'
@@ -44,6 +45,7 @@ const checks: Readonly<Record<Requirement, () => boolean>> = {
   'mkfs.ext4': () => succeeds('mkfs.ext4', '-V'),
   'mkfs.xfs': () => succeeds('mkfs.xfs', '-V'),
   perl: () => succeeds('perl', '-e', '1'),
+  openssl: () => succeeds('openssl', 'version'),
   docker: () => succeeds('docker', 'version', '--format', '{{.Server.Version}}'),
   'docker-compose': () => succeeds('docker-compose', 'version') || succeeds('docker', 'compose', 'version'),
   'docker-compose-v1': () => succeeds('docker-compose', 'version'),
@@ -59,6 +61,7 @@ const reasons: Readonly<Record<Requirement, string>> = {
   'mkfs.ext4': 'needs mkfs.ext4 (e2fsprogs)',
   'mkfs.xfs': 'needs mkfs.xfs (xfsprogs)',
   perl: 'needs perl',
+  openssl: 'needs openssl',
   docker: 'needs a Docker engine that answers',
   'docker-compose': 'needs docker compose',
   'docker-compose-v1': 'needs the program docker-compose',
