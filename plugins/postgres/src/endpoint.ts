@@ -23,14 +23,17 @@ const tlsOfMode: Readonly<Record<string, boolean>> = {
 
 /** Undefined if it is no such url, or has parameters beyond `host` and `sslmode`. */
 export function parseEndpoint(text: string): Endpoint | undefined {
-  if (!URL.canParse(text)) return undefined;
-  const url = new URL(text);
+  // Whoever names a Unix socket names no host, which a url allows only if there is no user.
+  const hosted = text.replace(/^([a-z]+:\/\/[^/?#]*@)\//, '$1-/');
+  if (!URL.canParse(hosted)) return undefined;
+  const url = new URL(hosted);
   if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') return undefined;
   const parameters = [...url.searchParams.keys()];
   if (parameters.some((name) => name !== 'host' && name !== 'sslmode')) return undefined;
   const mode = url.searchParams.get('sslmode');
   if (mode !== null && tlsOfMode[mode] === undefined) return undefined;
-  const host = decode(url.hostname).replace(/^\[(.*)\]$/, '$1') || (url.searchParams.get('host') ?? '');
+  const named = decode(url.hostname === '-' ? '' : url.hostname).replace(/^\[(.*)\]$/, '$1');
+  const host = named || (url.searchParams.get('host') ?? '');
   const database = decode(url.pathname.slice(1));
   if (host === '' || host.includes(',') || database.includes('/')) return undefined;
   return {

@@ -23,7 +23,7 @@ export type Rows =
 /** Bytes of all rows of a batch, at most. Events repeat their resource, so these can be many times the batch. */
 const rowsBytesMax = 32 * 1024 * 1024;
 
-export function rowsOf(batch: SinkBatch, columns: readonly RowColumn[]): Rows {
+export function rowsOf(batch: SinkBatch, columns: readonly RowColumn[], bytesMax: number = rowsBytesMax): Rows {
   const arrays = columns.map(() => new TextArray());
   const hasFields = columns.some(({ source }) => needsFields(source));
   let changedEvents = 0;
@@ -41,8 +41,8 @@ export function rowsOf(batch: SinkBatch, columns: readonly RowColumn[]): Rows {
       }
       if (isChanged) changedEvents += 1;
       const byteLength = arrays.reduce((sum, array) => sum + array.byteLength, 0);
-      if (byteLength <= rowsBytesMax || batch.events === 1) continue;
-      const reason = `its events, each with its resource, make rows of more than ${rowsBytesMax} bytes`;
+      if (byteLength <= bytesMax || batch.events === 1) continue;
+      const reason = `its events, each with its resource, make rows of more than ${bytesMax} bytes`;
       return { kind: 'too_large', reason };
     }
   }

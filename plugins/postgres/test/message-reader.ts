@@ -9,20 +9,32 @@ export interface ClientMessage {
 const lettersOfCode: Readonly<Record<number, string>> = { 80877103: '!', 80877102: '^' };
 
 export class MessageReader {
-  #bytes: Buffer = Buffer.alloc(0);
+  #chunks: Buffer[] = [];
+  #byteLength = 0;
+  /** Fewer bytes than these are no message. */
+  #needed = 4;
   #isStarted = false;
 
   /** Messages that are complete with this chunk. */
   *read(chunk: Buffer): Generator<ClientMessage> {
-    this.#bytes = Buffer.concat([this.#bytes, chunk]);
-    for (;;) {
+    this.#chunks.push(chunk);
+    this.#byteLength += chunk.length;
+    while (this.#byteLength >= this.#needed) {
+      const bytes = Buffer.concat(this.#chunks);
+      this.#chunks = [bytes];
       const lengthAt = this.#isStarted ? 1 : 0;
-      if (this.#bytes.length < lengthAt + 4) return;
-      const end = lengthAt + this.#bytes.readInt32BE(lengthAt);
-      if (this.#bytes.length < end) return;
-      const body = this.#bytes.subarray(lengthAt + 4, end);
-      const letter = this.#isStarted ? this.#bytes.toString('latin1', 0, 1) : this.#first(body);
-      this.#bytes = this.#bytes.subarray(end);
+      this.#needed = lengthAt + 4;
+      if (bytes.length < this.#needed) return;
+      const end = lengthAt + bytes.readInt32BE(lengthAt);
+      if (bytes.length < end) {
+        this.#needed = end;
+        return;
+      }
+      const body = bytes.subarray(lengthAt + 4, end);
+      const letter = this.#isStarted ? bytes.toString('latin1', 0, 1) : this.#first(body);
+      this.#chunks = [bytes.subarray(end)];
+      this.#byteLength -= end;
+      this.#needed = 5;
       yield { letter, body };
     }
   }

@@ -264,7 +264,7 @@ export class PostgresDouble {
   }
 
   #create(text: string): Buffer {
-    const [, name = '', inner = ''] = /^CREATE TABLE IF NOT EXISTS (\S+) \((.*), PRIMARY KEY/.exec(text) ?? [];
+    const [, name = '', inner = ''] = /^CREATE TABLE IF NOT EXISTS (.+?) \((.*), PRIMARY KEY/.exec(text) ?? [];
     if (name === '') return message('C', cstring('CREATE SCHEMA'));
     const columns = inner.split(', ').map((line) => [...line.matchAll(/^"(.*)" (.*)$/g)][0]?.slice(1) ?? []);
     const [, key = ''] = /PRIMARY KEY \((.*)\)\)$/.exec(text) ?? [];
@@ -274,7 +274,7 @@ export class PostgresDouble {
 
   #insert(text: string, parameters: readonly Buffer[]): Buffer {
     const [, name = '', columns = '', target = ''] =
-      /INSERT INTO (\S+) \((.*?)\) SELECT .* ON CONFLICT \((.*)\) DO NOTHING$/.exec(text) ?? [];
+      /INSERT INTO (.+?) \((.*?)\) SELECT .* ON CONFLICT \((.*)\) DO NOTHING$/.exec(text) ?? [];
     const table = this.tables.get(name.replaceAll('"', ''));
     if (table === undefined) return errorMessage({ state: '42P01', message: `relation ${name} does not exist` });
     const lists = parameters.map(textsOf);
