@@ -19,7 +19,7 @@ const integration = ['integration/**/*.test.ts'];
 // after the other, and nothing beside them.
 const machine = ['disk-full', 'power-cut', 'soak', 'pipeline-outage'].map((name) => `integration/${name}.test.ts`);
 /** Tests of servers wait most of the time: for a start, a time-out, the end of a fault. */
-const workersBeside = availableParallelism() + 1;
+const workersBeside = 2 * availableParallelism();
 
 const excluded = ['**/node_modules/**', '**/dist/**', '**/.cache/**', ...(scale === 'full' ? [] : onlyFull)];
 
