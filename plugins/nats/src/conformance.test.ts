@@ -31,7 +31,10 @@ async function harness(options: Readonly<Record<string, unknown>>): Promise<Sink
 
 describe.each([
   ['a stream of its own', { deduplicate: 'stream' }],
-  ['protobuf, and subjects with fields', { payload: 'protobuf', subject: 'telemetry.{signal}.{resource.service.name}' }],
+  [
+    'protobuf, and subjects with fields',
+    { payload: 'protobuf', subject: 'telemetry.{signal}.{resource.service.name}' },
+  ],
   ['a shared stream', { deduplicate: 'window' }],
 ] as const)('with %s', (_, options) => {
   for (const { name, run } of sinkCases(() => harness(options))) test(name, run);

@@ -10,8 +10,8 @@
 // everybody who waits is told the reason.
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type Deadline, readTls, type TlsOptions, type World } from 'spillway/plugin';
-import { connectFields } from './credentials.ts';
+import { type Deadline, Overdue, readTls, type TlsOptions, type World } from 'spillway/plugin';
+import { CredentialsError, connectFields } from './credentials.ts';
 import type { AuthOptions } from './options.ts';
 import {
   type Publication,
@@ -76,8 +76,9 @@ export class NatsConnection {
       await deadline.within(Promise.race([connection.#greet(), lost]), `connecting to ${connection.peer}`);
       return connection;
     } catch (error) {
-      connection.#lose(error as Error);
-      throw error;
+      const cause = known(error) ? error : new ConnectionLost('connecting failed', { cause: error });
+      connection.#lose(cause);
+      throw cause;
     } finally {
       connection.#onLost = undefined;
     }
@@ -146,7 +147,7 @@ export class NatsConnection {
   /** The same connection under TLS. What the server may have said unprotected before is not believed. */
   async #secure(raw: Socket): Promise<void> {
     const { tls, url, world } = this.#options;
-    const settings = tls === undefined ? {} : await readTls(tls, world.files);
+    const settings = tls === undefined ? {} : await readTls(tls, world.files).catch(unreadable);
     if (this.#lostBy !== undefined) throw this.#lostBy;
     if (this.#reader.heldBytes > 0) throw new ConnectionLost('the server spoke on before TLS began');
     raw.removeAllListeners('data');
@@ -228,6 +229,15 @@ export class NatsConnection {
       socket?.uncork();
     });
   }
+}
+
+function known(error: unknown): error is Error {
+  const classes = [ConnectionLost, ServerRefusal, CredentialsError, Overdue];
+  return classes.some((known) => error instanceof known);
+}
+
+function unreadable(cause: unknown): never {
+  throw new CredentialsError(cause instanceof Error ? cause.message : String(cause));
 }
 
 /** Without the brackets of an IPv6 address. */

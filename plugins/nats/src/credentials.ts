@@ -8,7 +8,7 @@ import type { AuthOptions } from './options.ts';
 
 export type ConnectFields = Readonly<Record<string, string>>;
 
-/** Something with our own credentials is wrong; the message says what, and shows none of them. */
+/** Something with our own credentials or certificates is wrong; the message says what, and shows none of them. */
 export class CredentialsError extends Error {
   override readonly name = 'CredentialsError';
 }

@@ -2,7 +2,7 @@
 // the server's window for duplicates keeps repeats out, by the id of the message. Order is that of sending, unless a
 // message in the middle is refused or lost: the batch then comes again, and with it what stands behind.
 import type { NatsConnection } from './connection.ts';
-import { readAcknowledgement, StreamError } from './jet-stream.ts';
+import { noSuchStream, readAcknowledgement, StreamError } from './jet-stream.ts';
 import type { Break, ChainedMessage } from './stream-chain.ts';
 import { type Publication, publishedBytes, type WireAnswer } from './wire.ts';
 
@@ -40,6 +40,8 @@ export class SharedStream {
 
 function failureOf(answer: WireAnswer | Error): Error | undefined {
   if (answer instanceof Error) return answer;
+  // It may also be that its leader changes, but only this needs somebody.
+  if (answer.status === 503) return new StreamError('no stream takes the subject', 404, noSuchStream);
   try {
     const { isDuplicate, sequence } = readAcknowledgement(answer);
     // A server in a cluster says so of an id that it has heard, and has not stored yet, or has refused.

@@ -23,7 +23,6 @@ interface Session {
   bytes: Buffer;
   isHung: boolean;
   isKnown: boolean;
-  hello: Readonly<Record<string, unknown>>;
 }
 
 interface Question extends Command {
@@ -50,6 +49,8 @@ export class NatsDouble {
   greeting: string | undefined;
   isJetStreamOn: boolean = true;
   createdWith: unknown;
+  /** What the last CONNECT said. */
+  hello: Readonly<Record<string, unknown>> = {};
   fault: (command: Command) => Fault | undefined = () => undefined;
 
   private constructor(server: Server) {
@@ -124,7 +125,7 @@ export class NatsDouble {
     this.connections += 1;
     const session: Session = {
       ...{ id: this.connections, socket, bytes: Buffer.alloc(0), isHung: false },
-      ...{ isKnown: this.credentials === undefined, hello: {} },
+      ...{ isKnown: this.credentials === undefined },
     };
     this.#sessions.add(session);
     socket.on('close', () => this.#sessions.delete(session));
@@ -175,8 +176,8 @@ export class NatsDouble {
     const { socket } = session;
     switch (question.verb) {
       case 'CONNECT':
-        session.hello = JSON.parse(question.payload.toString());
-        session.isKnown = Object.entries(this.credentials ?? {}).every(([key, value]) => session.hello[key] === value);
+        this.hello = JSON.parse(question.payload.toString());
+        session.isKnown = Object.entries(this.credentials ?? {}).every(([key, value]) => this.hello[key] === value);
         if (!session.isKnown) socket.end("-ERR 'Authorization Violation'\r\n");
         return;
       case 'PING':
@@ -192,14 +193,14 @@ export class NatsDouble {
   #publish(session: Session, question: Question): void {
     const { subject, reply } = question;
     if (subject.startsWith('$JS.')) {
-      if (!this.isJetStreamOn) return noResponders(session, reply);
       const [, , kind = '', ...rest] = subject.split('.');
-      if (kind !== 'STREAM') return noResponders(session, reply);
-      return answer(session, reply, this.#ask(rest, question.payload));
+      if (this.isJetStreamOn && kind === 'STREAM') answer(session, reply, this.#ask(rest, question.payload));
+      else noResponders(session, reply);
+      return;
     }
     const stream = this.#streamFor(subject);
-    if (stream === undefined) return noResponders(session, reply);
-    answer(session, reply, stream.publish(question));
+    if (stream === undefined) noResponders(session, reply);
+    else answer(session, reply, stream.publish(question));
   }
 
   #ask([verb = '', next = '', ...rest]: readonly string[], payload: Buffer): object {
@@ -223,7 +224,8 @@ export class NatsDouble {
 
 function questionOf(verb: string, args: readonly string[], body: Buffer): Question {
   if (verb === 'CONNECT') return question(verb, '', '', Buffer.from(args.join(' ')), Buffer.alloc(0));
-  if (verb === 'PUB') return question(verb, args[0] ?? '', args.length > 2 ? (args[1] ?? '') : '', body, Buffer.alloc(0));
+  if (verb === 'PUB')
+    return question(verb, args[0] ?? '', args.length > 2 ? (args[1] ?? '') : '', body, Buffer.alloc(0));
   if (verb !== 'HPUB') return question(verb, args[0] ?? '', '', Buffer.alloc(0), Buffer.alloc(0));
   const headerLength = Number(args.at(-2));
   return question(
