@@ -83,12 +83,6 @@ describe('rows', () => {
     expect(rig.rows()).toEqual([]);
   });
 
-  it('that would fill the memory are halved before anything is sent', async () => {
-    const text = 'x'.repeat(1024 * 1024);
-    expect(await deliver(rig.sink(), sampleBatch('logs', 1, [20, 20], text))).toMatchObject({ kind: 'too_large' });
-    expect(rig.rows()).toEqual([]);
-  });
-
   it('have a sign for what the server cannot hold, and the log counts them', async () => {
     expect(await deliver(rig.sink(), sampleBatch('logs', 1, [2], ' a\u0000b'))).toEqual(delivered);
     expect(rig.rows()[0]?.['event']).toContain('event-000001 a\ufffdb');
