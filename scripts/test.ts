@@ -1,12 +1,15 @@
 // npm test, npm run test:full, npm run test:integration: the checks, side by side where they can be, and one closing
 // line with the numbers passed, failed and skipped. Arguments go to vitest: npm test -- src/engine -t 'torn tail'
 //
+// npm run test:full -- --beyond-sample leaves out the files that npm test has run in the same way (scaled-tests.ts).
+//
 // Static checks run in the short suite, and not when somebody asked for particular tests: they wait for one answer.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestCounts } from './count-reporter.ts';
+import { scaledTests } from './scaled-tests.ts';
 
 type Suite = 'sample' | 'full' | 'integration';
 type Outcome = {
@@ -119,6 +122,9 @@ function report(outcomes: readonly Outcome[]): number {
 
 function parse(args: readonly string[]): { readonly suite: Suite; readonly rest: readonly string[] } {
   const [first, ...rest] = args;
+  if (first === '--full' && rest[0] === '--beyond-sample') {
+    return { suite: 'full', rest: [...scaledTests(), ...rest.slice(1)] };
+  }
   if (first === '--full') return { suite: 'full', rest };
   if (first === '--integration') return { suite: 'integration', rest };
   return { suite: 'sample', rest: args };
