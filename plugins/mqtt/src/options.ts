@@ -6,7 +6,7 @@ export interface MqttOptions {
   readonly url?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
-  readonly tls?: TlsOptions | undefined;
+  readonly tls?: (TlsOptions & { readonly enabled: boolean }) | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
   readonly protocol_version: '5' | '3.1.1';
@@ -52,6 +52,12 @@ function isTopic({ source }: Template): boolean {
 
 const topic = template().refine(isTopic, { error: 'expected a topic without +, # and U+0000 beside its placeholders' });
 
+function tlsKeys(): z.ZodType<TlsOptions & { readonly enabled: boolean }> {
+  const { shape } = tlsOptions() as z.ZodType<TlsOptions> & z.ZodObject;
+  const enabled = z.boolean().default(true).describe('Whether TLS is used, where these options are given at all.');
+  return z.strictObject({ enabled, ...shape }) as unknown as ReturnType<typeof tlsKeys>;
+}
+
 const version = z
   .union([z.literal(5), z.literal('5'), z.literal('3.1.1')], { error: 'expected 5 or 3.1.1' })
   .transform((value): '5' | '3.1.1' => (value === '3.1.1' ? value : '5'));
@@ -65,7 +71,7 @@ export const schema: z.ZodType<MqttOptions> = z
       .describe('The server: `mqtt://host:1883`, or `mqtts://host:8883` for TLS; may hold user and password.'),
     host: z.string().min(1).optional().describe('Name or address of the server, instead of `url`.'),
     port: z.int().min(1).max(65_535).optional().describe('Its port. Default: 1883, with TLS 8883.'),
-    tls: tlsOptions().optional().describe('TLS. With `host` it is used if this is there, if only as `{}`.'),
+    tls: tlsKeys().optional().describe('TLS. With `host` it is used if this is there, if only as `{}`.'),
     user: text().optional().describe('User, if not in the url.'),
     password: secret().refine(isText, { error: textError }).optional().describe('Password, if not in the url.'),
     protocol_version: version
@@ -132,8 +138,8 @@ export const schema: z.ZodType<MqttOptions> = z
     error: 'expected the port in the url',
     path: ['port'],
   })
-  .refine(({ url, tls }) => tls === undefined || url === undefined || url.startsWith('mqtts:'), {
-    error: 'expected mqtts:// in the url, or no tls',
+  .refine(({ url, tls }) => url === undefined || tls === undefined || tls.enabled === url.startsWith('mqtts:'), {
+    error: 'expected mqtts:// in the url if tls is enabled, and only then',
     path: ['tls'],
   })
   .refine((given) => given.protocol_version === '5' || !needsVersion5(given), {
@@ -165,19 +171,25 @@ export interface Account {
 }
 
 /** Where to go and as whom, from either form of the config. */
-export function accountOf({ url, host, port, tls, user, password }: MqttOptions): Account {
-  if (url === undefined) {
-    return { host: host as string, port: port ?? (tls === undefined ? 1883 : 8883), tls, user, password };
-  }
+export function accountOf({ url, host = '', port, tls, user, password }: MqttOptions): Account {
+  if (url === undefined) return { host, ...securityOf(tls?.enabled === true, port, tls), user, password };
   const parsed = new URL(url);
-  const isSecure = parsed.protocol === 'mqtts:';
+  const portInUrl = parsed.port === '' ? undefined : Number(parsed.port);
   return {
     host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: parsed.port === '' ? (isSecure ? 8883 : 1883) : Number(parsed.port),
-    tls: isSecure ? (tls ?? { verify_certificate: true, verify_hostname: true }) : undefined,
+    ...securityOf(parsed.protocol === 'mqtts:', portInUrl, tls),
     user: user ?? (decoded(parsed.username) || undefined),
     password: password ?? (decoded(parsed.password) || undefined),
   };
+}
+
+function securityOf(
+  isSecure: boolean,
+  port: number | undefined,
+  tls: TlsOptions | undefined,
+): Pick<Account, 'port' | 'tls'> {
+  if (!isSecure) return { port: port ?? 1883, tls: undefined };
+  return { port: port ?? 8883, tls: tls ?? { verify_certificate: true, verify_hostname: true } };
 }
 
 /** Undefined if its percent signs are wrong. */

@@ -46,7 +46,9 @@ export class MqttDouble {
 
   private constructor(server: Server) {
     this.#server = server;
-    server.on('connection', (socket) => this.#serve(socket));
+    // A server for TLS tells of a socket before the handshake and after it.
+    const isTls = 'setSecureContext' in server;
+    server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => this.#serve(socket));
   }
 
   static async start(port: number = 0, given: Server = createServer({ noDelay: true })): Promise<MqttDouble> {
