@@ -12,8 +12,8 @@ import { composePipelines, lackingFor } from './compose-pipelines.ts';
 import { freePort } from './free-port.ts';
 import { localImage } from './local-images.ts';
 import { RedisClient } from './redis-client.ts';
-import { durableRedis } from './redis-rig.ts';
 import { needs } from './requirements.ts';
+import { durableRedis } from './sinks/redis.ts';
 
 const root = join(import.meta.dirname, '..');
 const image = 'spillway-test/spillway';

@@ -110,7 +110,8 @@ function seconds(ms: number): string {
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  const [head, ...lines] = [header, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  return [head, `|${'---|'.repeat(header.length)}`, ...lines].join('\n');
 }
 
 function item(text: string): string {
