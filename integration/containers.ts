@@ -13,6 +13,7 @@ export interface ServerOptions {
   readonly command: readonly string[];
   /** Instead of the image's own; the command stands behind it. */
   readonly entrypoint?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   /** Ports that are the same on the host as in the container, where servers tell others their own. May hold `port`. */
   readonly samePorts?: readonly number[];
   /** A folder of this machine that the server finds as /data. It then runs as whoever runs this, to write there. */
@@ -28,12 +29,13 @@ export interface StartedServer extends AsyncDisposable {
 
 /** Starts a server, and removes it and its data with `await using`, or at the latest when this process exits. */
 export async function startServer(options: ServerOptions): Promise<StartedServer> {
-  const { image, port, command, entrypoint, samePorts = [], data, ready } = options;
+  const { image, port, command, entrypoint, environment = {}, samePorts = [], data, ready } = options;
   const hostPort = samePorts.includes(port) ? port : await freePort();
   const others = samePorts.filter((same) => same !== port).map((same) => ({ container: same, host: same }));
   const described = new GenericContainer(image)
     .withExposedPorts({ container: port, host: hostPort }, ...others)
     .withCommand([...command])
+    .withEnvironment({ ...environment })
     .withWaitStrategy(ready === undefined ? Wait.forListeningPorts() : Wait.forLogMessage(ready))
     .withStartupTimeout(30_000);
   if (entrypoint !== undefined) described.withEntrypoint([...entrypoint]);

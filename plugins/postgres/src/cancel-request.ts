@@ -1,5 +1,5 @@
 // Asks the server to give up a statement whose answer nobody waits for any more. A request goes over a connection of
-// its own, names the other one, and is answered by nothing but hanging up. It may come too late or get lost: best effort.
+// its own, names the other one, and is answered by nothing but hanging up. It may come too late or get lost.
 import { once } from 'node:events';
 import { type Clock, Deadline } from 'spillway/plugin';
 import { ServerSocket } from './server-socket.ts';

@@ -1,5 +1,5 @@
-// The value that an event has for a column: a text that the server casts to the column's type, or nothing, which becomes
-// NULL. For columns of JSON it is JSON, and attributes keep their kind; for others it is the plain text.
+// The value that an event has for a column: a text that the server casts to the column's type, or nothing, which is
+// NULL then. For columns of JSON it is JSON, and attributes keep their kind; for others it is the plain text.
 
 import { type AnyValue, type KeyValue, requestToJson, type Signal, type TelemetryEvent } from 'spillway/plugin';
 import type { ColumnSource, FieldSource } from './column-source.ts';

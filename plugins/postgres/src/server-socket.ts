@@ -1,6 +1,6 @@
 // A socket to the server, encrypted if wanted, before anybody speaks about who we are.
 //
-// PostgreSQL begins without TLS: eight bytes ask for it, one byte says yes or no, and a yes is followed by the handshake
+// PostgreSQL begins without TLS: eight bytes ask for it, one byte says yes or no, and after a yes the handshake begins
 // on the same socket. Anything that came together with the yes was not encrypted, and somebody on the way may have put
 // it there: such a connection is given up.
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 // A parameter with many values: a one-dimensional array of texts in PostgreSQL's binary form, which needs no quoting.
 //
-//   int32 dimensions (1)   int32 has nulls   int32 type of the elements (25, text)   int32 count   int32 first index (1)
+//   int32 dimensions (1)  int32 has nulls  int32 type of the elements (25, text)  int32 count  int32 first index (1)
 //   for each element: int32 byte length, or -1 for NULL, and the bytes
 
 const headerBytes = 20;

@@ -1,4 +1,4 @@
-// A certificate for tests that names `localhost` and nothing else, signed by itself, good until 2126. To make a new one:
+// A certificate for tests that names `localhost` and nothing else, signed by itself, good until 2126. To make one:
 // `openssl req -x509 -newkey ec -nodes -days 36500 -subj /CN=localhost -addext subjectAltName=DNS:localhost`.
 
 import { readFileSync } from 'node:fs';
