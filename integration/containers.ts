@@ -6,6 +6,9 @@ import { freePort } from './free-port.ts';
 /** The helper that would remove what a killed run leaves behind is an image of its own. `.ci/run` removes by label. */
 process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
 
+/** Some servers take seconds, and several start at once. */
+const startupMsMax = 60_000;
+
 export interface ServerOptions {
   readonly image: string;
   /** Port in the container. The one on the host stays the same over every restart. */
@@ -37,7 +40,7 @@ export async function startServer(options: ServerOptions): Promise<StartedServer
     .withCommand([...command])
     .withEnvironment({ ...environment })
     .withWaitStrategy(ready === undefined ? Wait.forListeningPorts() : Wait.forLogMessage(ready))
-    .withStartupTimeout(30_000);
+    .withStartupTimeout(startupMsMax);
   if (entrypoint !== undefined) described.withEntrypoint([...entrypoint]);
   if (data !== undefined) {
     described

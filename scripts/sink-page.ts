@@ -82,8 +82,16 @@ function sectionParts({ subject, results }: SinkSection): string[] {
       ['fault', 'lasted', 'accepted meanwhile', 'missing', 'repeats', 'all there after'],
       sinkFaultNames.map((fault) => faultRow(subject, fault, results?.faults[fault])),
     ),
+    ...(results === undefined ? [] : [wrapped(killsOf(Object.values(results.faults)))]),
     ...(Object.keys(figures).length === 0 ? [] : [figureList(figures)]),
   ];
+}
+
+function killsOf(faults: readonly FaultResult[]): string {
+  const sum = (of: (result: FaultResult) => number): number => faults.reduce((total, result) => total + of(result), 0);
+  const memoryMiB = Math.round(Math.max(0, ...faults.map(({ memoryBytes }) => memoryBytes)) / 2 ** 20);
+  const kills = `${sum((result) => result.kills)} times, ${sum((result) => result.killsWithBatch)} of them`;
+  return `The pipeline was killed ${kills} with a batch at the sink. It never had more than ${memoryMiB} MiB of memory.`;
 }
 
 function faultRow(subject: SinkSubject, fault: SinkFaultName, result: FaultResult | undefined): readonly string[] {

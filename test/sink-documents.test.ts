@@ -43,7 +43,7 @@ const paused = {
   repeats: 7,
   kills: 2,
   killsWithBatch: 1,
-  memoryBytes: 100,
+  memoryBytes: 300 * 2 ** 20,
 };
 const killed = { ...paused, missing: 1_234, repeats: 0, what: 'twice' };
 const results: SubjectResults = { version: '5.0.1', faults: { paused, killed }, figures: { Speed: '3 a day' } };
@@ -61,6 +61,7 @@ describe('the page', () => {
     '- **Order** is kept. **Repeats** are possible. It forgets.',
     '- Not to be had.',
     '- Speed: 3 a day',
+    'The pipeline was killed 4 times, 2 of them with a batch at the sink. It never had more than 300 MiB',
   ])('says %s', (line) => expect(page.split('\n')).toContain(line));
 
   it('has a row for every fault', () => {

@@ -169,8 +169,8 @@ class FaultRun {
   }
 
   async #expectKept(recovered: number): Promise<{ readonly missing: number; readonly repeats: number }> {
-    const { pipeline, memory } = this.#rig;
-    expect(await this.#rig.finishes(), pipeline.log).toBe(0);
+    const { memory } = this.#rig;
+    expect(await this.#rig.finishes(), 'exit code of the pipeline').toBe(0);
     const { missing, repeats, disorder, invented } = await this.#rig.verdict();
     const unforgiven = this.#mayLose ? missing.filter((number) => number > recovered) : missing;
     expect(rangesOf(unforgiven), 'accepted and lost').toEqual([]);
