@@ -38,6 +38,7 @@ export class Connection {
   /** What is written to: the socket, or TLS on it. */
   #stream: Duplex;
   #ends: TcpEnds | undefined;
+  #roundTripMs = 0;
   #failure: Error | undefined;
   /** TCP has ended on the receiver's side; and what is written to has told so, after all that came before. */
   #hasSocketEnded = false;
@@ -66,9 +67,11 @@ export class Connection {
       keepAliveInitialDelay: keepAliveMs,
     });
     const connection = new Connection(socket, clock);
+    const startedMs = clock.monotonic();
     try {
       await deadline.within(connection.#event(socket, 'connect'), 'connecting');
       connection.#ends = endsOf(socket);
+      connection.#roundTripMs = clock.monotonic() - startedMs;
       if (tls !== undefined) await connection.#secure(address, tls, deadline);
       connection.#listen();
       return connection;
@@ -80,6 +83,11 @@ export class Connection {
 
   get isOpen(): boolean {
     return this.#failure === undefined && !this.#isClosing;
+  }
+
+  /** How long it took to connect: about what a byte takes to the receiver and an answer back. */
+  get roundTripMs(): number {
+    return this.#roundTripMs;
   }
 
   get ends(): TcpEnds {
@@ -94,6 +102,20 @@ export class Connection {
       this.#onChange();
     });
     await this.#until(() => isWritten, deadline, 'sending');
+  }
+
+  /** Rejects if the receiver closes or answers within this time. */
+  async hold(ms: number, deadline: Deadline): Promise<void> {
+    let isOver = false;
+    const timer = this.#clock.setTimer(ms, () => {
+      isOver = true;
+      this.#onChange();
+    });
+    try {
+      await this.#until(() => isOver, deadline, 'waiting whether the receiver keeps the connection');
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** Says that nothing more comes, and resolves when the receiver has closed in turn. Then `destroy` is due. */
@@ -119,10 +141,20 @@ export class Connection {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /** Gives the connection up. What was written may still arrive. */
   destroy(): void {
     this.#isClosing = true;
     this.#stream.destroy();
     this.#socket.destroy();
+  }
+
+  /**
+   * Gives it up for good: neither system sends or hands out any more of it. Otherwise what waits here would go on
+   * filling a slow link, and stand in the way of what is sent instead.
+   */
+  reset(): void {
+    if (!this.#socket.connecting && !this.#hasSocketEnded) this.#socket.resetAndDestroy();
+    this.destroy();
   }
 
   #listen(): void {
@@ -130,7 +162,7 @@ export class Connection {
     // Of TLS this comes after its errors: an alert stands before the end.
     this.#stream.on('end', () => {
       this.#hasStreamEnded = true;
-      if (!this.#isClosing) this.#fail(new ConnectionEnded('the receiver closed the connection'));
+      if (!this.#isClosing) this.#fail(new ConnectionEnded('the receiver closed the connection by itself'));
       this.#onChange();
     });
   }

@@ -28,6 +28,13 @@ type Failure = Extract<SinkAnswer, { readonly kind: 'retryable' | 'blocked' }>;
 /** Bytes sent before the next confirmation: what a receiver has time for may be less, and is found out. */
 const pieceBytesMost = 1024 * 1024;
 const pieceBytesLeast = 16 * 1024;
+/**
+ * A receiver that wants TLS, or something else than syslog, reads what it does not understand and closes, which would
+ * look like a confirmation. It does not wait for our end: so after a failure, and at first, we wait with that.
+ */
+const trustMs = 100;
+/** What a receiver is given to close a kept connection in turn. */
+const closeTimeoutMs = 1_000;
 
 export class SyslogSink implements Sink {
   readonly signals: readonly Signal[] = ['logs'];
@@ -40,7 +47,9 @@ export class SyslogSink implements Sink {
   readonly #confirmed = new Set<string>();
   #connection: Connection | undefined;
   #pieceBytesMax = pieceBytesMost;
+  #isTrusted = false;
   #hasWarned = false;
+  #isDelivering = false;
 
   constructor(options: SyslogOptions, context: SinkContext) {
     const { clock, files } = context.world;
@@ -51,6 +60,15 @@ export class SyslogSink implements Sink {
   }
 
   async deliver(batch: SinkBatch, { signal }: { readonly signal: AbortSignal }): Promise<SinkAnswer> {
+    this.#isDelivering = true;
+    try {
+      return await this.#deliver(batch, signal);
+    } finally {
+      this.#isDelivering = false;
+    }
+  }
+
+  async #deliver(batch: SinkBatch, signal: AbortSignal): Promise<SinkAnswer> {
     const deadline = this.#deadline(signal);
     const options = {
       format: this.#format,
@@ -82,7 +100,14 @@ export class SyslogSink implements Sink {
     return failure ?? { kind: 'healthy' };
   }
 
+  /** A connection that is kept is ended as it should be, if the receiver has time for it. */
   async close(): Promise<void> {
+    const connection = this.#connection;
+    if (connection?.isOpen && !this.#isDelivering) {
+      const { signal } = new AbortController();
+      const deadline = new Deadline({ clock: this.#context.world.clock, timeoutMs: closeTimeoutMs, signal });
+      await connection.end(deadline).catch(() => undefined);
+    }
     this.#drop();
   }
 
@@ -98,14 +123,17 @@ export class SyslogSink implements Sink {
         const connection = await this.#connected(deadline);
         isSending = true;
         await connection.write(frames, deadline);
+        if (!this.#isTrusted && !this.#options.tls.enabled)
+          await connection.hold(trustMs + 2 * connection.roundTripMs, deadline);
         this.#noteConfirmation(await this.#confirm(connection, deadline));
       } catch (error) {
         isSlow = isSending && error instanceof Overdue;
         throw error;
       }
     });
+    this.#isTrusted = failure === undefined;
     if (failure === undefined) this.#pieceBytesMax = Math.min(pieceBytesMost, this.#pieceBytesMax * 2);
-    else this.#drop();
+    else this.#giveUp();
     if (isSlow) this.#pieceBytesMax = Math.max(pieceBytesLeast, Math.floor(this.#pieceBytesMax / 2));
     return failure;
   }
@@ -125,7 +153,10 @@ export class SyslogSink implements Sink {
   async #connected(deadline: Deadline): Promise<Connection> {
     const kept = this.#connection;
     if (kept?.isOpen) return kept;
-    if (kept !== undefined) this.#noteLoss(kept);
+    if (kept !== undefined) {
+      this.#isTrusted = false;
+      this.#noteLoss(kept);
+    }
     this.#drop();
     this.#connection = await this.#open(deadline);
     return this.#connection;
@@ -137,6 +168,12 @@ export class SyslogSink implements Sink {
     const settings = tls.enabled ? await readTls(tls, files).catch(unreadable) : undefined;
     const peer = { address, tls: settings, keepAliveMs: keepalive.time_secs };
     return await Connection.open(peer, clock, deadline.shortened(connect_timeout_secs));
+  }
+
+  /** A receipt was given for what came before on a connection that is kept: it must not be taken from the receiver. */
+  #giveUp(): void {
+    if (this.#options.confirm === 'close') this.#connection?.reset();
+    this.#drop();
   }
 
   #drop(): void {

@@ -23,6 +23,8 @@ export type Behaviour =
 
 export class ReceiverDouble {
   behaviour: Behaviour = { kind: 'reads' };
+  /** Called with the number of a connection before it is served: to change the behaviour from it on. */
+  onConnection: (number: number) => void = () => undefined;
   readonly port: number;
   connections = 0;
   readonly #server: Server;
@@ -71,6 +73,15 @@ export class ReceiverDouble {
     return this.#raw.size;
   }
 
+  /** Resolves when everything is read that its system has. */
+  async quiet(): Promise<void> {
+    for (let turns = 0, before = this.receivedBytes; turns < 3; turns += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.receivedBytes !== before) turns = 0;
+      before = this.receivedBytes;
+    }
+  }
+
   /** What the behaviour waits for. */
   release(): void {
     this.#release();
@@ -92,6 +103,7 @@ export class ReceiverDouble {
 
   serve(socket: Socket): void {
     this.connections += 1;
+    this.onConnection(this.connections);
     const parts: Buffer[] = [];
     this.#received.push(parts);
     this.#sockets.add(socket);
