@@ -23,8 +23,8 @@ const killsInARow = 4;
 const recoveryMsMax = 15_000;
 /** Node with its code, the buffer and one batch in flight. Without a bound on what waits it would be more. */
 const memoryBytesMax = 320 * 1024 * 1024;
-/** What Node takes while it warms up to a load, with a batch of everything that has waited. */
-const growthBytesMax = 96 * 1024 * 1024;
+/** What Node takes while it warms up to a load, about 60 MiB, and a batch of everything that has waited. */
+const growthBytesMax = 128 * 1024 * 1024;
 const timeoutMs = 180_000;
 /** The end of a log is enough to see what happened last. */
 const logMax = 6_000;
