@@ -47,7 +47,10 @@ export interface Session {
   header: { size: number; properties: ReceivedProperties } | undefined;
   body: Buffer[];
   isHung: boolean;
-  heldTags: number[];
+  /** Wait for company. */
+  tags: number[];
+  /** Wait for `release`. */
+  withheldTags: number[];
   client: Record<string, unknown>;
 }
 
@@ -128,7 +131,7 @@ export class RabbitmqDouble {
   /** Confirms what was held, with one frame: `multiple`. */
   release(): void {
     for (const session of this.#sessions) {
-      const last = session.heldTags.splice(0).at(-1);
+      const last = session.withheldTags.splice(0).at(-1);
       if (last !== undefined) session.socket.write(methodBytes(1, 60, 80, longLong(last), Buffer.from([1])));
     }
   }
@@ -153,7 +156,8 @@ export class RabbitmqDouble {
       header: undefined,
       body: [],
       isHung: false,
-      heldTags: [],
+      tags: [],
+      withheldTags: [],
       client: {},
     };
     this.#sessions.add(session);
@@ -308,15 +312,15 @@ export class RabbitmqDouble {
       if ('closeChannel' in fault) this.#closeChannel(session, fault.closeChannel, fault.text);
       else this.#close(session, fault.closeConnection, fault.text);
     } else if (fault === 'drop') socket.destroy();
-    else if (fault === 'hang') session.isHung = true;
-    else if (fault === 'nack') socket.write(methodBytes(1, 60, 120, longLong(tag), Buffer.from([0])));
+    else if (fault === 'hang') {
+      session.isHung = true;
+      socket.pause();
+    } else if (fault === 'nack') socket.write(methodBytes(1, 60, 120, longLong(tag), Buffer.from([0])));
     else {
       this.#route(session, message);
       if (fault === 'lose') socket.destroy();
-      else {
-        session.heldTags.push(tag);
-        if (fault !== 'hold' && session.heldTags.length >= this.confirmEvery) this.#confirm(session);
-      }
+      else if (fault === 'hold') session.withheldTags.push(tag);
+      else if (session.tags.push(tag) >= this.confirmEvery) this.#confirm(session);
     }
   }
 
@@ -338,8 +342,8 @@ export class RabbitmqDouble {
     }
   }
 
-  #confirm({ socket, heldTags }: Session): void {
-    const tags = heldTags.splice(0);
+  #confirm({ socket, tags: waiting }: Session): void {
+    const tags = waiting.splice(0);
     const last = tags.at(-1);
     if (last !== undefined)
       socket.write(methodBytes(1, 60, 80, longLong(last), Buffer.from([tags.length > 1 ? 1 : 0])));
@@ -348,7 +352,7 @@ export class RabbitmqDouble {
   /** With nothing more to read, what waits for company is confirmed without. */
   #confirmRest(session: Session): void {
     if (this.confirmEvery === 1) return;
-    for (const tag of session.heldTags.splice(0)) {
+    for (const tag of session.tags.splice(0)) {
       session.socket.write(methodBytes(1, 60, 80, longLong(tag), Buffer.from([0])));
     }
   }
