@@ -86,7 +86,8 @@ export class Fields {
       case 't':
         return this.octet() === 1;
       case 'l':
-        return this.longLong();
+        this.#at += 8;
+        return Number(this.bytes.readBigInt64BE(this.#at - 8));
       case 'F':
         return this.table();
       case 'd':
