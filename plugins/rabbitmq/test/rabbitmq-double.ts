@@ -3,6 +3,7 @@
 // integration/sinks/rabbitmq.test.ts.
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import {
   Fields,
   frameBytes,
@@ -83,16 +84,16 @@ export class RabbitmqDouble {
   /** Sent instead of the first frame. */
   greeting: Buffer | undefined;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, isSecure: boolean) {
     this.#server = server;
-    server.on('connection', (socket) => this.#serve(socket));
+    server.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => this.#serve(socket));
   }
 
-  static async start(): Promise<RabbitmqDouble> {
-    const server = createServer({ noDelay: true });
+  static async start(tls?: TlsOptions): Promise<RabbitmqDouble> {
+    const server = tls === undefined ? createServer({ noDelay: true }) : createTlsServer(tls);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new RabbitmqDouble(server);
+    return new RabbitmqDouble(server, tls !== undefined);
   }
 
   get port(): number {
