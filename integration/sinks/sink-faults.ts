@@ -50,10 +50,11 @@ function promiseOf({ losesWith, keepsOrder, repeats }: SinkSubject, fault: SinkF
   return `all that was accepted is there${once}${keepsOrder ? ', in order' : ''}`;
 }
 
-function reasonToSkip({ images }: SinkSubject, fault: SinkFaultName): string | undefined {
+function reasonToSkip({ images, needsFor }: SinkSubject, fault: SinkFaultName): string | undefined {
   const wire = wireFaults.some((name) => name === fault) ? (['wire'] as const) : [];
+  const own = needsFor?.[fault] ?? [];
   const slow = fault === 'slow' ? (['slow-link'] as const) : [];
-  return needs('linux', 'docker', ...images.map((name) => `${name}-image` as const), ...wire, ...slow);
+  return needs('linux', 'docker', ...images.map((name) => `${name}-image` as const), ...wire, ...slow, ...own);
 }
 
 /** What is thrown says what pipeline and server had logged. */

@@ -6,6 +6,7 @@
 import type { StartedServer } from '../containers.ts';
 import { type Fault, type FaultName, faultNames } from '../faults.ts';
 import type { ImageName } from '../local-images.ts';
+import type { Requirement } from '../requirements.ts';
 
 /**
  * What happens to a sink, in the order of its table in docs/sinks.md. In all of them the load goes on, and the pipeline
@@ -33,7 +34,12 @@ export interface SinkSubject {
   readonly repeats: 'none' | 'possible';
   /** Here the server may lose what it has acknowledged: loss is counted and shown, not asserted to be zero. */
   readonly losesWith?: readonly SinkFaultName[];
-  /** What cannot happen to this server, and why: shown instead of figures. No test is made of it. */
+  /** What a fault takes of the machine that runs the tests: without it that test is skipped, with a counted reason. */
+  readonly needsFor?: Readonly<Partial<Record<SinkFaultName, readonly Requirement[]>>>;
+  /**
+   * What cannot happen to this server, and why: shown instead of figures. No test is made of it. The same on every
+   * machine, or docs/sinks.md would not be.
+   */
   readonly notApplicable?: Readonly<Partial<Record<SinkFaultName, string>>>;
   /** Longer than the usual 15 s from the end of a fault until everything has arrived. Say why where it is given. */
   readonly recoveryMsMax?: number;
