@@ -17,7 +17,7 @@ const port = 5432;
 const password = 'right-password';
 const otherPassword = 'other-password';
 const diskBytes = 128 * 1024 * 1024;
-const noSmallDisk = needs('linux', 'root', 'loop-device', 'mkfs.ext4');
+const forSmallDisk = ['root', 'loop-device', 'mkfs.ext4'] as const;
 
 export const table = 'numbers';
 
@@ -31,7 +31,7 @@ export const postgres: SinkSubject = {
   images: ['postgres'],
   keepsOrder: true,
   repeats: 'none',
-  ...(noSmallDisk === undefined ? {} : { notApplicable: { starved: noSmallDisk } }),
+  needsFor: { starved: forSmallDisk },
   acknowledgement: 'The transaction that inserted the row is committed, and its write-ahead log is synced.',
   setUp:
     '`fsync on`, `full_page_writes on`. The sink asks for `synchronous_commit on` in each transaction: that of the ' +
@@ -52,7 +52,7 @@ export interface StartedPostgres extends StartedSubject {
 export async function start(): Promise<StartedPostgres> {
   const image = localImage('postgres');
   if (image === undefined) throw new Error('no image: see requirements.ts');
-  const disk = noSmallDisk === undefined ? smallDisk() : undefined;
+  const disk = needs(...forSmallDisk) === undefined ? smallDisk() : undefined;
   const server = await startServer({
     image,
     port,

@@ -15,6 +15,8 @@ import { NumberLoad } from '../number-load.ts';
 import { needs } from '../requirements.ts';
 import { SpillwayProcess } from '../spillway-process.ts';
 import { AgeWatch } from './age-watch.ts';
+import { natsJetStream } from './nats.ts';
+import { postgres } from './postgres.ts';
 import { redisStreams } from './redis.ts';
 import { recordFigure, sharedBuffer } from './sink-results.ts';
 import type { SinkSubject, StartedSubject } from './sink-subject.ts';
@@ -33,7 +35,7 @@ const padding = ` ${'x'.repeat(1_000)}`;
 const ageMsMax = 1_000;
 /** The load is steady. Slower than this it gets only if somebody holds it up. */
 const paceMin = 0.25;
-const three: readonly SinkSubject[] = [redisStreams, redisStreams, redisStreams];
+const three: readonly SinkSubject[] = [redisStreams, natsJetStream, postgres];
 
 /** Everything that runs. The third sink is the one that is away. */
 class SharedBuffer implements AsyncDisposable {

@@ -27,11 +27,9 @@ const common = {
   images: ['rsyslog'],
   keepsOrder: true,
   repeats: 'possible',
-  notApplicable: {
-    'wrong password': 'Syslog has no passwords.',
-    // Only root can give it a disk that gets full.
-    ...(process.getuid?.() === 0 ? {} : { starved: 'Not tried on this machine.' }),
-  },
+  notApplicable: { 'wrong password': 'syslog has no passwords' },
+  // Only root can give it a disk that gets full.
+  needsFor: { starved: ['root'] },
   setUp: '`imtcp` into a ruleset with `queue.type="Direct"`; `omfile` with `asyncWriting="off"`, `flushOnTXEnd="on"`',
   repeatsBecause:
     'What was not confirmed is sent again, and syslog has nothing by which a receiver would drop it; the key of the ' +
