@@ -5,11 +5,18 @@ import { needs } from '../requirements.ts';
 import { sinkFaultTests } from './sink-faults.ts';
 import { syslogTcp } from './syslog.ts';
 import { lossOfUnread } from './syslog-loss.ts';
+import { measurePace } from './syslog-pace.ts';
 
 sinkFaultTests(syslogTcp);
 
+const reason = needs('linux', 'docker', 'rsyslog-image');
+
 test('a receiver that stands still and is killed loses nothing', { timeout: 120_000 }, async (context) => {
-  const reason = needs('linux', 'docker', 'rsyslog-image');
   if (reason !== undefined) return context.skip(reason);
   expect(await lossOfUnread(syslogTcp)).toBe(0);
+});
+
+test('everything that is confirmed is written, at a pace', { timeout: 60_000 }, async (context) => {
+  if (reason !== undefined) return context.skip(reason);
+  await measurePace(syslogTcp);
 });

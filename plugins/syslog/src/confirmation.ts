@@ -12,7 +12,7 @@
 //
 // Where the system does not tell, the clean end alone has to do for `close`, and having sent for `receipt`.
 
-import type { Clock, Deadline } from 'spillway/plugin';
+import type { Clock, Deadline, Timer } from 'spillway/plugin';
 import { ConnectionEnded } from './connection.ts';
 import type { TcpEnds, TcpFacts, TcpTable } from './tcp-table.ts';
 
@@ -54,14 +54,20 @@ export class Confirmer {
       const verdict = facts === 'gone' ? 'lost' : verdictOn(facts);
       if (verdict === 'confirmed') return 'confirmed';
       if (verdict === 'lost') throw new ConnectionEnded('the connection ended before everything had arrived');
-      await deadline.within(this.#pause(pausesMs[looks] ?? pauseMsMax), doing);
+      await this.#pause(pausesMs[looks] ?? pauseMsMax, deadline, doing);
     }
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.setTimer(ms, resolve);
+  async #pause(ms: number, deadline: Deadline, doing: string): Promise<void> {
+    const timers: Timer[] = [];
+    const over = new Promise<void>((resolve) => {
+      timers.push(this.#clock.setTimer(ms, resolve));
     });
+    try {
+      await deadline.within(over, doing);
+    } finally {
+      for (const timer of timers) timer.cancel();
+    }
   }
 }
 

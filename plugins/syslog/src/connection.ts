@@ -169,12 +169,14 @@ export class Connection {
 
   async #secure(address: Address, tls: TlsSettings, deadline: Deadline): Promise<void> {
     const { host } = address;
+    const held = new HeldOpen(this.#socket);
+    held.on('error', (error) => this.#fail(error));
     const stream: TLSSocket = connectTls({
       host,
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...tls,
       minVersion: 'TLSv1.2',
-      socket: new HeldOpen(this.#socket),
+      socket: held,
     });
     this.#stream = stream;
     stream.on('error', (error) => this.#fail(error));
