@@ -58,7 +58,7 @@ export class Publisher implements ConnectionEvents {
     return this.#published(messages.length);
   }
 
-  /** Resolves when publishers are no longer blocked, or the signal is aborted. Rejects when the connection has ended. */
+  /** Resolves when publishers are not blocked or the signal is aborted. Rejects when the connection has ended. */
   async unblocked(connection: AmqpConnection, signal: AbortSignal): Promise<void> {
     await this.#until(connection, signal, () => connection.blockedReason === undefined);
   }

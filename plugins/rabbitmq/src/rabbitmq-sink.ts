@@ -1,8 +1,8 @@
 // The sink: takes a batch, makes messages of it, publishes them over one connection, and answers when the server has
 // confirmed every one.
 //
-// It keeps no queue and repeats nothing by itself. A connection that was lost is opened again with the next batch, which
-// is what sets the pace of reconnecting: the driver's backoff. One batch at a time, because that keeps the order.
+// It keeps no queue and repeats nothing by itself. A connection that was lost is opened again with the next batch,
+// which is what sets the pace of reconnecting: the driver's backoff. One batch at a time, because that keeps the order.
 //
 // A connection on which no confirmation came in time is kept for one more try, for a server that is slow or stands
 // still: what is under way is then not sent again (publisher.ts). A blocked one is kept as long as it lives.
@@ -164,26 +164,15 @@ export class RabbitmqSink implements Sink {
   }
 
   #answerOf(published: Published, of: number, { blockedReason }: AmqpConnection): SinkAnswer {
-    switch (published.kind) {
-      case 'confirmed':
-        return { kind: 'delivered' };
-      case 'returned': {
-        const { exchange, queue } = this.#options;
-        const where = exchange === undefined ? `there is no queue ${queue}` : `bind a queue to exchange ${exchange}`;
-        const { count, reason } = published;
-        return {
-          kind: 'blocked',
-          reason: `${this.#peer}: ${count} of ${of} messages have no route, ${where} (${reason})`,
-        };
-      }
-      case 'refused':
-        return {
-          kind: 'retryable',
-          reason: `${this.#peer}: ${published.count} of ${of} messages were refused, a queue is full (${published.reason})`,
-        };
-      case 'unfinished':
-        return this.#blocked(blockedReason ?? 'for a moment');
+    if (published.kind === 'confirmed') return { kind: 'delivered' };
+    if (published.kind === 'unfinished') return this.#blocked(blockedReason ?? 'for a moment');
+    const some = `${this.#peer}: ${published.count} of ${of} messages`;
+    if (published.kind === 'refused') {
+      return { kind: 'retryable', reason: `${some} were refused, a queue is full (${published.reason})` };
     }
+    const { exchange, queue } = this.#options;
+    const remedy = exchange === undefined ? `there is no queue ${queue}` : `bind a queue to exchange ${exchange}`;
+    return { kind: 'blocked', reason: `${some} have no route, ${remedy} (${published.reason})` };
   }
 
   #blocked(reason: string): Extract<SinkAnswer, { kind: 'retryable' }> {

@@ -1,5 +1,5 @@
-// A server that is lost, silent, blocked or out of its mind: every batch gets an answer in time, nothing is left behind,
-// and no secret is told.
+// A server that is lost, silent, blocked or out of its mind: every batch gets an answer in time, nothing is left
+// behind, and no secret is told.
 import type { Sink, SinkAnswer } from 'spillway/plugin';
 import { markersOf, SeededRandom, sampleBatch } from 'spillway/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// A certificate for tests that names localhost and 127.0.0.1, signed by itself, for both sides, good until 2126. To make
-// one: `openssl req -x509 -newkey ec -nodes -days 36500 -subj /CN=localhost -addext subjectAltName=...`.
+// A certificate for tests that names localhost and 127.0.0.1, signed by itself, for both sides, good until 2126. To
+// make one: `openssl req -x509 -newkey ec -nodes -days 36500 -subj /CN=localhost -addext subjectAltName=...`.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,5 +1,5 @@
-// A RabbitMQ for tests: queues, exchanges and bindings in memory, publisher confirms over a real socket, and faults where
-// and when a test wants them. What it keeps outlives its connections. The real server plays its part in
+// A RabbitMQ for tests: queues, exchanges and bindings in memory, publisher confirms over a real socket, and faults
+// where and when a test wants them. What it keeps outlives its connections. The real server plays its part in
 // integration/sinks/rabbitmq.test.ts.
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';

@@ -1,11 +1,11 @@
-// One connection with one channel, for one life: when it is lost, or the server closes either of the two, it is over, and
-// another one is opened by whoever needs it. Nothing is queued here, nothing is sent twice.
+// One connection with one channel, for one life: when it is lost, or the server closes either of the two, it is over,
+// and another one is opened by whoever needs it. Nothing is queued here, nothing is sent twice.
 //
-// Why our own: rabbitmq-client 5.0.8 connects again by itself, announces a return only after the confirmation of the same
-// message, and corks a blocked socket, so that everything written then stays in memory. amqplib 2.3.1 reads on before
-// anybody can listen: a close, or bytes that are no AMQP, right behind the answer to connection.open throw where nobody
-// can catch it, and the process ends; and it tells no reason when the server refuses the virtual host. What a publisher
-// needs of AMQP is in this folder.
+// Why our own: rabbitmq-client 5.0.8 connects again by itself, announces a return only after the confirmation of the
+// same message, and corks a blocked socket, so that everything written then stays in memory. amqplib 2.3.1 reads on
+// before anybody can listen: a close, or bytes that are no AMQP, right behind the answer to connection.open throw where
+// nobody can catch it, and the process ends; and it gives no reason when the server refuses the virtual host. What a
+// publisher needs of AMQP is in this folder.
 //
 // What can go wrong: bytes that are no AMQP, answers that nobody asked for, and a peer that is gone without a word. The
 // first two end the connection, the third is noticed by its heartbeats that are missing.

@@ -110,7 +110,7 @@ function smaller(theirs: number, ours: number): number {
   return theirs === 0 || ours === 0 ? Math.max(theirs, ours) : Math.min(theirs, ours);
 }
 
-/** A server may repeat what it was sent. A password that is the user's name, as guest's, would make texts unreadable. */
+/** A server may repeat what it was sent. A password that is the user's name, such as guest's, hides nothing. */
 function redactor({ login }: AmqpServer): (text: string) => string {
   if (login === 'EXTERNAL' || login.password === '' || login.password === login.user) return (text) => text;
   return (text) => text.replaceAll(login.password, '***');

@@ -1,6 +1,6 @@
 // The primitive types of AMQP 0-9-1, written and read: big-endian numbers, short and long strings, tables.
 //
-// A reader never trusts a length: what points behind the end is Malformed, and nothing is allocated by what a peer says.
+// A reader trusts no length: what points behind the end is Malformed, and nothing is allocated by what a peer says.
 
 /** Bytes that are no AMQP, or not what belongs here. */
 export class Malformed extends Error {
