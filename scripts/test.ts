@@ -32,9 +32,11 @@ const staticSteps: readonly Step[] = [
   },
 ];
 
-function environmentFor(suite: Suite, countsFile: string): NodeJS.ProcessEnv {
+function environmentFor(suite: Suite, folder: string, countsFile: string): NodeJS.ProcessEnv {
   return {
     ...process.env,
+    // Every file is a process, and many start more, all with the same modules: compiling them once is a quarter less.
+    NODE_COMPILE_CACHE: join(folder, 'compiled'),
     SPILLWAY_TEST_SUITE: suite === 'integration' ? 'integration' : 'unit',
     SPILLWAY_TEST_SCALE: suite === 'sample' ? (process.env['SPILLWAY_TEST_SCALE'] ?? 'sample') : 'full',
     SPILLWAY_TEST_COUNTS: countsFile,
@@ -78,10 +80,11 @@ async function runTests(suite: Suite, args: readonly string[]): Promise<Outcome>
   const countsFile = join(folder, 'counts.json');
   try {
     const step = { name: 'tests', program: 'node_modules/vitest/vitest.mjs', args: ['run', ...args] };
-    const { code, seconds } = await execute(step, environmentFor(suite, countsFile), true);
+    const { code, seconds } = await execute(step, environmentFor(suite, folder, countsFile), true);
     return { name: step.name, seconds, counts: readCounts(countsFile, code), output: '' };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    // A program that ends only now may still write what it compiled.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
