@@ -1,4 +1,4 @@
-// A log record as a message of RFC 5424, in a frame that tells its length in bytes (RFC 5425, 4.3, and RFC 6587, 3.4.1).
+// A log record as a message of RFC 5424, in a frame that tells its length in bytes (RFC 5425, 4.3; RFC 6587, 3.4.1).
 //
 //   123 <14>1 2026-01-02T03:04:05.678901Z host app 4711 - [spillway@32473 key="..."] text
 

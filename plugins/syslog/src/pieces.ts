@@ -1,5 +1,5 @@
-// A batch taken apart into pieces: as many messages as are sent and confirmed together. Each is made when the one before
-// is confirmed, so that memory stays small whatever the batch, and a receiver that is slow still gets on.
+// A batch taken apart into pieces: as many messages as are sent and confirmed together. Each is made when the one
+// before is confirmed, so that memory stays small whatever the batch, and a receiver that is slow still gets on.
 
 import { eachEvent, type SinkBatch, type SinkRecord } from 'spillway/plugin';
 import { framedMessage, type MessageFormat } from './message.ts';

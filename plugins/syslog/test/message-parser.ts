@@ -73,8 +73,9 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
   };
 }
 
-const timestampPattern =
-  /^(?:-|\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d))$/;
+const date = String.raw`\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])`;
+const time = String.raw`(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)`;
+const timestampPattern = new RegExp(`^(?:-|${date}T${time})$`);
 const namePattern = /^[!#-<>-\\^-~]{1,32}$/;
 
 function parseElements(reader: Reader): ParsedElement[] {

@@ -56,7 +56,7 @@ export class ReceiverDouble {
     return double;
   }
 
-  /** Everything received, connection by connection; what is no whole frame in the end is left out, as a server would. */
+  /** Everything received, connection by connection. What is no whole frame in the end is left out. */
   get messages(): ParsedMessage[] {
     return this.#received.flatMap((parts) => {
       const { rest } = readFrames(Buffer.concat(parts));
