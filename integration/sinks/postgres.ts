@@ -21,9 +21,10 @@ const forSmallDisk = ['root', 'loop-device', 'mkfs.ext4'] as const;
 
 export const table = 'numbers';
 
-/** What the README tells to make; the tablespace is the test's. */
-export const createTable = (options: string = ''): string =>
-  `CREATE TABLE ${table} (key text PRIMARY KEY, epoch bigint, id bigint, signal text, time timestamptz, event jsonb) ${options}`;
+/** What the README tells to make. */
+const columns = 'key text PRIMARY KEY, epoch bigint, id bigint, signal text, time timestamptz, event jsonb';
+
+export const createTable = (name: string = table): string => `CREATE TABLE ${name} (${columns})`;
 
 export const postgres: SinkSubject = {
   name: 'PostgreSQL',

@@ -1,8 +1,8 @@
 // A connected socket as the client wants to see it: the client "connects" it and speaks, we keep watch.
 //
-// The client reads what a server sends inside of an event of its stream. What makes no sense it throws there, and that
-// would end the process; an error message without an end it reads for ever; and it collects a message however long that says
-// it is. So it is given whole messages, and what is none of PostgreSQL's ends the connection.
+// The client reads what a server sends inside of an event of its stream. What makes no sense it throws there, which
+// would end the process; an error message without an end it reads for ever; and it collects a message however long that
+// says it is. So it is given whole messages, and what is none of PostgreSQL's ends the connection.
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Clock } from 'spillway/plugin';
