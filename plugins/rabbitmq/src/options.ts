@@ -62,7 +62,7 @@ const properties: z.ZodType<RabbitmqOptions['properties']> = z.strictObject({
   priority: z.int().min(0).max(255).optional().describe('Priority of every message. Default: none.'),
   expiration_ms: z
     .int()
-    .min(0)
+    .min(1)
     .max(4_294_967_295)
     .optional()
     .describe('The server drops a message that nobody has fetched for so many milliseconds. Default: never.'),

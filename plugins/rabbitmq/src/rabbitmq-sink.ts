@@ -44,8 +44,9 @@ export class RabbitmqSink implements Sink {
   readonly #context: SinkContext;
   readonly #peer: string;
   #line: Line | undefined;
+  #isClosed = false;
   /** Settles when nobody uses the connection: a look at the health may come beside a batch. */
-  #turn: Promise<unknown> = Promise.resolve();
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: RabbitmqOptions, context: SinkContext) {
     const { host, port } = addressOf(options);
@@ -79,6 +80,7 @@ export class RabbitmqSink implements Sink {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     const connection = this.#line?.connection;
     this.#line = undefined;
     if (connection?.blockedReason !== undefined) connection.end(new ConnectionLost('the connection is closed'));
@@ -97,7 +99,7 @@ export class RabbitmqSink implements Sink {
     const mine = new Promise<void>((resolve) => {
       endTurn = resolve;
     });
-    this.#turn = Promise.all([before, mine]);
+    this.#turn = before.then(() => mine);
     try {
       await deadline.within(before, 'waiting for another question');
       return await work(await this.#connect(deadline), deadline);
@@ -112,12 +114,17 @@ export class RabbitmqSink implements Sink {
     if (this.#line !== undefined && this.#line.connection.ended === undefined) return this.#line;
     this.#line = undefined;
     const publisher = new Publisher();
-    const connection = await openConnection(await this.#server(), {
+    const server = await deadline.within(this.#server(), 'reading certificates');
+    const connection = await openConnection(server, {
       clock: this.#context.world.clock,
       deadline: deadline.shortened(this.#options.connect_timeout_secs),
       events: publisher,
       prepare: (opened) => prepareTopology(opened, this.#options),
     });
+    if (this.#isClosed) {
+      await connection.close();
+      throw new ConnectionLost('the sink is closed');
+    }
     this.#context.log.debug('connected', { peer: this.#peer });
     this.#line = { connection, publisher, fruitlessTries: 0, isBlockTold: false };
     return this.#line;

@@ -247,6 +247,31 @@ it('the end says goodbye, and leaves nothing behind', async () => {
   await expect.poll(() => rig.server.openConnections).toBe(0);
 });
 
+it('the end while it connects leaves nothing behind either', async () => {
+  rig.server.answerToOpen = Buffer.alloc(0);
+  const sink = rig.sink();
+  const answer = deliver(sink, sampleBatch('logs', 1, [1]));
+  await expect.poll(() => rig.server.logins.length).toBe(1);
+  await sink.close?.();
+  rig.server.say(methodBytes(0, 10, 41, shortString('')));
+  expect(await answer).toEqual({ kind: 'retryable', reason: expect.stringMatching(/the sink is closed/) });
+  await expect.poll(() => rig.server.openConnections).toBe(0);
+  expect(rig.stored()).toEqual([]);
+});
+
+it('questions and batches at the same time take turns on one connection', async () => {
+  const sink = rig.sink();
+  const signal = new AbortController().signal;
+  const answers = [1, 2, 3].flatMap((id) => [
+    sink.checkHealth?.({ signal }),
+    deliver(sink, sampleBatch('logs', id, [1])),
+  ]);
+  const healthy = { kind: 'healthy' };
+  expect(await Promise.all(answers)).toEqual([healthy, delivered, healthy, delivered, healthy, delivered]);
+  expect(rig.markers()).toEqual(markersOf(1, 3));
+  expect(rig.server.connections).toBe(1);
+});
+
 it('a password is in no reason and no log, also where the server repeats it', async () => {
   const password = 'pa$$w%rd';
   const options = { connection_string: rig.server.url.replace('//', `//me:${encodeURIComponent(password)}@`) };

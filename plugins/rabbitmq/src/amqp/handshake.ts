@@ -1,5 +1,5 @@
 // From a socket to a channel that confirms what it is sent: connect, log in, agree on sizes, open.
-import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Clock, Deadline, TlsSettings } from 'spillway/plugin';
 import { AmqpConnection, type ConnectionEvents } from './connection.ts';
@@ -60,7 +60,7 @@ export async function openConnection(server: AmqpServer, options: OpenOptions): 
 function connectSocket({ host, port, tls }: AmqpServer): Socket {
   if (tls === undefined) return connectPlain({ host, port, noDelay: true });
   // TLS knows no addresses as names to ask for.
-  const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+  const name = isIP(host) === 0 ? { servername: host } : {};
   return connectTls({ host, port, ...name, ...tls }).setNoDelay(true);
 }
 
