@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { needs } from '../requirements.ts';
 import { RedisNodes, redisCluster } from './redis-cluster.ts';
 import { sinkFaultTests } from './sink-faults.ts';
+import { recordFigure } from './sink-results.ts';
 import { SinkRig } from './sink-rig.ts';
 
 const some = 500;
@@ -31,7 +32,9 @@ test('Redis Cluster, a master killed: its replica goes on, and all that was acce
   await using rig = await SinkRig.start(nodes);
   await rig.accepts(some);
   await rig.delivers();
+  const outagesMs: number[] = [];
   for (let round = 0; round < failOvers; round += 1) {
+    const killedMs = performance.now();
     const master = await nodes.master();
     await nodes.takeDown(master);
     await rig.accepts(some);
@@ -43,9 +46,18 @@ test('Redis Cluster, a master killed: its replica goes on, and all that was acce
     expect(await rig.backlog()).toBeGreaterThan(0);
     await nodes.bringBack(master);
     await rig.delivers();
+    outagesMs.push(performance.now() - killedMs);
   }
   await rig.accepts(some);
   expect(await rig.finishes(), rig.pipeline.log).toBe(0);
   expect(await rig.verdict()).toEqual({ missing: [], disorder: [], repeats: 0, invented: [] });
   expect(await rig.storedEvents()).toBe(0);
+  const events = rig.load.accepted.length.toLocaleString('en');
+  const seconds = Math.ceil(Math.max(...outagesMs) / 1_000);
+  recordFigure(
+    redisCluster,
+    nodes.version,
+    'The master of the stream is killed, and its replica takes over',
+    `0 lost and 0 repeated of ${events} in ${failOvers} fail-overs, each over after ${seconds} s or less`,
+  );
 });

@@ -1,7 +1,7 @@
 // Redis Cluster as a sink: three masters, a replica each, and one stream on whichever node has its slot.
 //
 // All six nodes live in one container and announce ports that are the same on this machine, so the faults of the shared
-// tests take the whole cluster. One node alone is taken down, and comes back, by `master()`, `takeDown()` and `bringBack()`.
+// tests take the whole cluster. `takeDown()` and `bringBack()` are about one node alone.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type StartedServer, startServer } from '../containers.ts';
@@ -32,8 +32,8 @@ export const redisCluster: SinkSubject = {
   repeatsBecause:
     "The id of an entry is its event's key, and a stream takes no id that is not greater than its last one.",
   caveats: [
-    'Replication is asynchronous: without `wait_replicas` a fail-over may lose what the replica did not have yet. With ' +
-      'it, Redis still promises no more than to try: it chooses the replica that is most advanced.',
+    'Replication is asynchronous: without `wait_replicas` a fail-over may lose what the replica did not have yet. ' +
+      'With it, Redis still promises no more than to try: it chooses the replica that is most advanced.',
     'While a replica is missing, `wait_replicas` holds everything back, on the disk.',
   ],
   start: async () => await RedisNodes.start(),

@@ -1,4 +1,5 @@
-// What every sink does, the Redis sink does against real servers, too: one of each kind for all cases, emptied in between.
+// What every sink does, the Redis sink does against real servers, too: one of each kind for all cases, emptied in
+// between.
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import redis from '../../plugins/redis/src/index.ts';
 import { markersIn, realWorld, type SinkHarness, sinkCases } from '../../src/testing/index.ts';

@@ -1,12 +1,12 @@
 // The nodes of a Redis Cluster: which of them has a key, and where it can be reached from here.
 //
-// Any node can be asked, and nothing is believed for longer than a connection lasts: whoever lost one asks again. A node
-// that did not answer, or whose connection was lost, goes to the end of the line, so that the next try begins with
-// another one and a node that stands still costs its time-out once.
+// Any node can be asked, and nothing is believed for longer than a connection lasts: whoever lost one asks again. What
+// did not answer, or lost its connection, goes to the end of the line, so that the next try begins with another node and
+// one that stands still costs its time-out once.
 //
 // What can go wrong
-// - A node that was cut off from the others tells what it last knew. Whoever is sent to the wrong node hears MOVED there,
-//   or that the cluster is down, and asks another.
+// - A node that was cut off from the others tells what it last knew. Whoever is sent to the wrong node hears there that
+//   it has moved, or that the cluster is down, and asks another.
 // - Nodes announce addresses of a network that is not ours. `node_address_map` puts others in their place.
 import { ErrorReply } from '@redis/client';
 import type { Deadline } from 'spillway/plugin';
@@ -94,7 +94,7 @@ export class ClusterNodes {
       if (found === undefined) throw new ConnectionLost(`${connection.peer}: no node has slot ${slot}, that of ${key}`);
       if (found.master === undefined) {
         throw new ConnectionLost(
-          `${connection.peer}: the node with slot ${slot} announces no address: set its cluster-announce-ip or -hostname`,
+          `${connection.peer}: the node with slot ${slot} announces no address: set its cluster-announce-ip`,
         );
       }
       const others = ranges.flatMap(({ master, replicas }) => [...(master ? [master] : []), ...replicas]);
@@ -130,7 +130,8 @@ function silenceOf(failures: readonly unknown[]): unknown {
   if (losses.length < failures.length) return failures.find((error) => !(error instanceof ConnectionLost));
   const kind = losses.length > 0 && losses.every((loss) => loss.kind === 'blocked') ? 'blocked' : 'retryable';
   const told = losses.slice(0, reasonsMax).map(({ message }) => message);
-  return new ConnectionLost(`no node of the cluster says who has the key: ${told.join('; ')}`, { kind });
+  const reason = told.length === 0 ? 'given up before one was asked' : told.join('; ');
+  return new ConnectionLost(`no node of the cluster says who has the key: ${reason}`, { kind });
 }
 
 function isSame(a: NodeAddress, b: NodeAddress): boolean {

@@ -1,9 +1,9 @@
-// A key and the connection to the server that has it, opened when it is needed and again after it was lost. Each key has
-// a connection of its own: in a cluster keys live on different nodes, and a WATCH (owned-stream.ts) ends with the next
-// transaction on its connection, whatever that was about.
+// A key and the connection to the server that has it, opened when it is needed and again after it was lost. Each key
+// has a connection of its own: in a cluster keys live on different nodes, and a WATCH (owned-stream.ts) ends with the
+// next transaction on its connection, whatever that was about.
 //
 // In a cluster a node that no longer has the key says MOVED and has executed nothing: the connection is closed and the
-// work begun again at once on the node that it names. ASK and TRYAGAIN, while a slot is moved key by key, are only waited
+// work begun again at once on the node that it names. ASK and TRYAGAIN, while a slot is moved key by key, are waited
 // for: a stream and its companion may be on two nodes then, and no answer of either says how far was written.
 import { ErrorReply } from '@redis/client';
 import type { Deadline, Log, World } from 'spillway/plugin';

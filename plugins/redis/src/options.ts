@@ -92,8 +92,8 @@ const shape = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'Keeps the newest so many entries after each batch: about so many of a stream (`MAXLEN ~`), exactly so many of a ' +
-        'list (`LTRIM`). Older ones are gone, read or not. Default: all.',
+      'Keeps the newest so many after each batch: about so many of a stream (`MAXLEN ~`), exactly so many of a list ' +
+        '(`LTRIM`). Older ones are gone, read or not. Default: all.',
     ),
   ids: z
     .enum(['key', 'auto'])

@@ -208,7 +208,7 @@ describe('a fault', () => {
     expect(idsOf()).toEqual(range(1, 6));
   });
 
-  it('of the network that delivers an EXEC late meets it also where another signal was written in between', async () => {
+  it('of the network that delivers an EXEC late meets it although another signal was written', async () => {
     const sink = makeSink({ options: { stream: '{signal}' } });
     const traces = sampleBatch('traces', 100, [1]);
     await deliver(sink, sampleBatch('logs', 1, [2]));

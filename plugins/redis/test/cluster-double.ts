@@ -1,5 +1,5 @@
-// A Redis Cluster for tests: doubles that say MOVED for keys of others, and CLUSTER SLOTS. Slots are few and assigned by
-// hand; what a node says of them can be made wrong, old, or unreachable.
+// A Redis Cluster for tests: doubles that say MOVED for keys of others, and CLUSTER SLOTS. Slots are assigned by hand;
+// what a node says of them can be made wrong, old, or unreachable.
 import type { Answer } from './redis-data.ts';
 import { RedisDouble } from './redis-double.ts';
 
