@@ -122,10 +122,12 @@ describe('RabbitMQ', () => {
   test('has limits and permissions: too large, or blocked with its words', { timeout }, async (context) => {
     if (reason !== undefined) return context.skip(reason);
     const set = (bytes: number): string => `application:set_env(rabbit, max_message_size, ${bytes})`;
-    const permit = (write: string): string =>
-      `rabbit_auth_backend_internal:set_permissions(<<"guest">>,<<"/">>,<<".*">>,<<"${write}">>,<<".*">>,<<"test">>)`;
+    const permit = (...allowed: readonly [configure: string, write: string, read: string]): string => {
+      const texts = ['guest', '/', ...allowed, 'test'].map((text) => `<<"${text}">>`);
+      return `rabbit_auth_backend_internal:set_permissions(${texts.join(', ')})`;
+    };
     await using small = new Trial({ queue: 'limited', declare: {} });
-    await rabbit.evaluate(`${set(10_000)}, ${permit('^(limited|amq.default)$')}.`);
+    await rabbit.evaluate(`${set(10_000)}, ${permit('^(limited|forbidden)$', '^amq.default$', '')}.`);
     const large = sampleBatch('logs', 1, [1], 'x'.repeat(20_000));
     expect(await small.deliver(large)).toEqual(kindAnd('too_large', /406 .*message size \d+ is larger/));
     expect(await small.deliver(sampleBatch('logs', 1, [1]))).toEqual({ kind: 'delivered' });
@@ -136,7 +138,7 @@ describe('RabbitMQ', () => {
     expect(await different.deliver(batch)).toEqual(kindAnd('blocked', /406 PRECONDITION_FAILED - inequivalent arg/));
     await using missing = new Trial({ exchange: 'missing' });
     expect(await missing.deliver(batch)).toEqual(kindAnd('blocked', /404 NOT_FOUND - no exchange 'missing'/));
-    await rabbit.evaluate(`${set(134_217_728)}, ${permit('.*')}.`);
+    await rabbit.evaluate(`${set(134_217_728)}, ${permit('.*', '.*', '.*')}.`);
   });
 });
 
