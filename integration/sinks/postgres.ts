@@ -37,7 +37,7 @@ export const postgres: SinkSubject = {
   setUp:
     '`fsync on`, `full_page_writes on`. The sink asks for `synchronous_commit on` in each transaction: that of the ' +
     'server is `off` here, to see it',
-  repeatsBecause: 'A unique index on the event’s key lets every event in once: `ON CONFLICT (key) DO NOTHING`.',
+  repeatsBecause: "A unique index on the event's key lets every event in once: `ON CONFLICT (key) DO NOTHING`.",
   caveats: [
     'A table has no order of its own: read `ORDER BY epoch, id`, which is the order of the buffer.',
     'A fail-over to an asynchronous standby may lose what the standby did not have yet. `synchronous_standby_names` ' +
