@@ -6,6 +6,11 @@ import type { PipelineStatus } from '../../src/pipeline/contract/status.ts';
 
 const intervalMs = 50;
 
+interface Patience {
+  readonly events: number;
+  readonly patienceMs: number;
+}
+
 export class AgeWatch {
   readonly #accepted: { readonly atMs: number; readonly events: number }[] = [];
   /** Of each sink, one for each look. */
@@ -22,17 +27,18 @@ export class AgeWatch {
     }
   }
 
-  /** Looks for so long. Gives the events accepted meanwhile for each second. */
-  async watch(status: () => Promise<PipelineStatus | undefined>, forMs: number): Promise<number> {
-    const startedMs = performance.now();
-    while (performance.now() < startedMs + forMs) {
+  /** Looks until so many events have been accepted. Gives how many that were for each second. */
+  async watch(status: () => Promise<PipelineStatus | undefined>, { events, patienceMs }: Patience): Promise<number> {
+    const deadlineMs = performance.now() + patienceMs;
+    for (;;) {
       const now = await status();
       if (now !== undefined) this.look(now, performance.now());
+      const [first, last] = [this.#accepted[0], this.#accepted.at(-1)];
+      const accepted = (last?.events ?? 0) - (first?.events ?? 0);
+      if (accepted >= events) return (accepted / ((last?.atMs ?? 0) - (first?.atMs ?? 0))) * 1_000;
+      if (performance.now() > deadlineMs) throw new Error(`${accepted} events accepted in ${patienceMs} ms`);
       await new Promise((resolve) => setTimeout(resolve, intervalMs));
     }
-    const [first, last] = [this.#accepted[0], this.#accepted.at(-1)];
-    if (first === undefined || last === undefined || first === last) throw new Error('there was no status to look at');
-    return ((last.events - first.events) / (last.atMs - first.atMs)) * 1_000;
   }
 
   /** What `share` of the looks found no older: 0.5 is the median. */

@@ -27,14 +27,15 @@ const name =
   'three sinks on one buffer, and one of them is away: it slows nobody, costs the disk one copy, and gets all';
 const MiB = 2 ** 20;
 const segmentBytes = MiB / 4;
-const phaseMs = 3_000;
+/** Accepted with the third sink away, or there: 3 MB, in three seconds where nobody else needs the machine. */
+const phaseEvents = 3_000;
 const patienceMs = 60_000;
 /** Makes the text of an event so long that what the buffer adds to it does not count. */
 const padding = ` ${'x'.repeat(1_000)}`;
-/** What an event waits for a sink that is there, half of the time: a commit, a batch, an answer. */
-const ageMsMax = 1_000;
-/** The load is steady. Slower than this it gets only if somebody holds it up. */
-const paceMin = 0.25;
+/** How long an event waits for a sink that is there, half of the time: a commit, a batch, an answer. */
+const ageMsUsual = 1_000;
+/** By what the two others may differ with the third away. The machine may make it worse, so much it does not. */
+const factorMax = 4;
 const three: readonly SinkSubject[] = [redisStreams, natsJetStream, postgres];
 
 /** Everything that runs. The third sink is the one that is away. */
@@ -95,8 +96,10 @@ class SharedBuffer implements AsyncDisposable {
 
 interface Pace {
   readonly eventsPerSecond: number;
-  /** Of the oldest event that was not delivered: nine looks of ten found none older, at the slower of the first two. */
+  /** Of the oldest event that the slower of the first two had not delivered: half of the looks found none older. */
   readonly ageMs: number;
+  /** Nine looks of ten. */
+  readonly lateMs: number;
 }
 
 test(name, { timeout: 240_000 }, async (context) => {
@@ -117,27 +120,28 @@ test(name, { timeout: 240_000 }, async (context) => {
       there.push(await measure(shared));
     }
     await expectAll(shared);
-    const [fastest, slowest] = [Math.max(...there.map(pace)), Math.min(...away.map(pace))];
-    expect(slowest, `events a second, and ${fastest} where it is there`).toBeGreaterThan(fastest * paceMin);
+    const fastest = Math.max(...there.map(({ eventsPerSecond }) => eventsPerSecond));
+    const oldest = Math.max(ageMsUsual, ...there.map(({ ageMs }) => ageMs));
+    for (const { eventsPerSecond, ageMs } of away) {
+      expect(eventsPerSecond, 'events a second').toBeGreaterThan(fastest / factorMax);
+      expect(ageMs, 'age of the oldest event').toBeLessThan(oldest * factorMax);
+    }
     recordFigure(sharedBuffer, '', 'With the third sink away', described(away));
     recordFigure(sharedBuffer, '', 'With all three', described(there));
   });
 });
 
-const pace = ({ eventsPerSecond }: Pace): number => eventsPerSecond;
-
 function described(paces: readonly Pace[]): string {
   const rates = paces.map(({ eventsPerSecond }) => Math.round(eventsPerSecond)).join(' and ');
-  const ages = paces.map(({ ageMs }) => Math.round(ageMs)).join(' and ');
+  const ages = paces.map(({ lateMs }) => Math.round(lateMs)).join(' and ');
   return `${rates} events a second; what the first two had not delivered yet was ${ages} ms old at most, nine times of ten.`;
 }
 
 async function measure(shared: SharedBuffer): Promise<Pace> {
   const ages = new AgeWatch();
-  const eventsPerSecond = await ages.watch(() => shared.pipeline.status(), phaseMs);
+  const eventsPerSecond = await ages.watch(() => shared.pipeline.status(), { events: phaseEvents, patienceMs });
   const slower = (share: number): number => Math.max(ages.ageMs('first', share), ages.ageMs('second', share));
-  expect(slower(0.5), 'age of the oldest event').toBeLessThan(ageMsMax);
-  return { eventsPerSecond, ageMs: slower(0.9) };
+  return { eventsPerSecond, ageMs: slower(0.5), lateMs: slower(0.9) };
 }
 
 /** The third sink is away: it delivers nothing, and all that is accepted is on the disk once. */
