@@ -145,14 +145,34 @@ describe('what the server says to a message', () => {
     expect(arrivals()).toHaveLength(11);
   });
 
-  it('of several is that which has to be acted on first', async () => {
+  it('lets nothing overtake a message that is refused again and again, and then taken', async () => {
     const sink = bench.make();
-    bench.server.fates({ code: 0x99 }, { code: 0x95 }, { code: 0x97 }, { code: 0x87 });
+    bench.server.fate = () => ({ code: 0x87 });
     expect(await deliver(sink, batch)).toMatchObject({ kind: 'blocked' });
-    bench.server.fates({ code: 0x99 }, { code: 0x95 }, { code: 0x97 });
-    expect(await deliver(sink, batch)).toMatchObject({ kind: 'retryable' });
-    bench.server.fates({ code: 0x99 }, { code: 0x95 });
-    expect(await deliver(sink, batch)).toMatchObject({ kind: 'too_large' });
+    expect(arrivals()).toEqual(markersOf(1, 5));
+    for (let tries = 1; tries <= 3; tries += 1) {
+      expect(await deliver(sink, batch)).toMatchObject({ kind: 'blocked' });
+      expect(arrivals().slice(4 + tries)).toEqual(markersOf(1, 1));
+    }
+    // From now on it would take them: those behind the first just a little earlier than that one.
+    bench.server.fates({ code: 0x87 });
+    expect(await deliverInTheEnd(sink, batch)).toMatchObject([{ kind: 'blocked' }]);
+    expect(markers()).toEqual(markersOf(1, 5));
+    bench.server.fate = () => 'hold';
+    const next = deliver(sink, sampleBatch('logs', 6, [4]));
+    await expect.poll(() => bench.server.held).toBe(4); // They go side by side again.
+    bench.server.release();
+    expect(await next).toEqual(delivered);
+  });
+
+  it.each<[string, number[]]>([
+    ['blocked', [0x99, 0x95, 0x97, 0x87]],
+    ['retryable', [0x99, 0x95, 0x97]],
+    ['too_large', [0x99, 0x95]],
+    ['rejected', [0x99, 0x00]],
+  ])('of several is %s if that has to be acted on first', async (kind, codes) => {
+    bench.server.fates(...codes.map((code) => ({ code })));
+    expect(await deliver(bench.make(), batch)).toMatchObject({ kind });
   });
 
   it('leads, by halving, to the one event that it does not want, and every other arrives once', async () => {

@@ -6,7 +6,8 @@
 // that it had not read from it, before it answers the new one.
 //
 // A message that is refused stops the batch. Those under way behind it may have been taken; they are remembered and not
-// sent again (session.ts), so in order to keep the order even then, `max_in_flight` has to be 1.
+// sent again (session.ts), so in order to keep the order even then, `max_in_flight` has to be 1. After a refusal the
+// next message goes alone, until one is taken: when a server begins to allow what it forbade, nothing overtakes.
 import { createHash } from 'node:crypto';
 import {
   Deadline,
@@ -47,6 +48,8 @@ export class MqttSink implements Sink {
   #connection: MqttConnection | undefined;
   /** A session of this client that this process began, or resumed. */
   #hasSession = false;
+  /** The last word on a message was a refusal. */
+  #isProbing = false;
   #hasWarned = false;
 
   constructor(options: MqttOptions, context: SinkContext) {
@@ -169,6 +172,7 @@ export class MqttSink implements Sink {
       if (progress.failure !== undefined) break;
       const publish = { ...this.#session.send(event), isRetained: this.#options.retain };
       connection.publish(found.message, publish, (puback) => this.#settle(event, puback, progress));
+      if (this.#isProbing) await connection.settled();
     }
     await connection.settled();
   }
@@ -181,6 +185,7 @@ export class MqttSink implements Sink {
       if (this.#options.require_subscribers) failure = { kind: 'retryable', reason };
     }
     if (failure !== undefined) progress.failure = worseOf(progress.failure, failure);
+    this.#isProbing = progress.failure !== undefined;
     this.#session.settle(event, failure === undefined);
   }
 
