@@ -25,7 +25,7 @@ const answerMsMax = 2_000;
 const callMsMax = 5_000;
 
 export const NatsClient = {
-  /** Whether the server says who it is to a new client. Not by the client: that leaves a socket behind if it does not. */
+  /** Whether the server says who it is to a new client. The official one would leave a socket behind if it does not. */
   async answers({ ports }: NatsPlace): Promise<boolean> {
     const socket = connectTcp({ host: '127.0.0.1', port: ports[0] as number });
     socket.setTimeout(answerMsMax, () => socket.destroy());

@@ -1,5 +1,5 @@
-// Who we are, in the words of CONNECT. A seed signs what the server asks and never leaves this process; a password and a
-// token do, so they belong behind TLS wherever the network is not ours.
+// Who we are, in the words of CONNECT. A seed signs what the server asks and never leaves this process; a password and
+// a token do, so they belong behind TLS wherever the network is not ours.
 //
 // Credentials are read at every connect: a file that was renewed is found by the next one.
 import { fromSeed } from '@nats-io/nkeys';

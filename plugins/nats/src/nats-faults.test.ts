@@ -1,5 +1,5 @@
-// Every place where a fault can strike, against a server in this process: nothing is lost, nothing is written twice, and
-// nothing slips in without the message before it.
+// Every place where a fault can strike, against a server in this process: nothing is lost, nothing is written twice,
+// and nothing slips in without the message before it.
 import type { Sink, SinkAnswer, SinkBatch } from 'spillway/plugin';
 import { markersOf, sampleBatch, sampleOriginUuid } from 'spillway/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -34,8 +34,8 @@ export function createNatsSink(options: NatsOptions, context: SinkContext): Nats
   throw new ConfigError({
     code: 'SPILLWAY_CONFIG_INVALID',
     message:
-      `making sink ${context.id}: deduplicate: stream needs a buffer whose keys outlive the process, and ${buffer} is ` +
-      'none. Nothing was sent. Give it a disk buffer, or set deduplicate: window, with which events can be repeated ' +
+      `making sink ${context.id}: deduplicate: stream needs a buffer whose keys outlive the process, and ${buffer} ` +
+      'is none. Nothing was sent. Give it a disk buffer, or set deduplicate: window, with which events can be repeated ' +
       'after a failure',
   });
 }

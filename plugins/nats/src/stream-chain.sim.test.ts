@@ -1,5 +1,5 @@
-// Long mixed lives of a stream, drawn from a seed: connections that break anywhere, messages that are lost, held back or
-// refused, servers that forget ids or note them too early, new processes, and in the end somebody else who writes, too.
+// Long mixed lives of a stream, drawn from a seed: connections that break anywhere, messages that are lost, held back
+// or refused, servers that forget ids or note them too early, new processes, and in the end somebody else who writes.
 // Whatever happens, the stream holds the events of the buffer from the first on, in order, each once, without a hole.
 import { sampleBatch, sampleOriginUuid } from 'spillway/testing';
 import { describe, expect, it } from 'vitest';

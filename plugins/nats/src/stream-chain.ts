@@ -2,9 +2,9 @@
 //
 // Each message says which one must be the last in the stream when it is taken, by its number and by its id
 // (Nats-Expected-Last-Sequence, Nats-Expected-Last-Msg-Id). So messages can be sent one after the other without
-// waiting: when one is lost or refused, all behind it are refused, too, and none slips in without its predecessor. Below
-// the last message there is no hole, and an event at or before the one that the last message holds is a repeat and left
-// out, however long ago that was.
+// waiting: when one is lost or refused, all behind it are refused, too, and none slips in without its predecessor.
+// Below the last message there is no hole, and an event at or before the one that the last message holds is a repeat
+// and left out, however long ago that was.
 //
 // Neither would do alone. The number is also reached by a message of somebody else that comes in between: ours would be
 // refused and the one behind it taken. The id is kept in memory by servers; those before 2.15 know it again after a
