@@ -30,6 +30,8 @@ export interface OpenOptions {
 /** What we want at most; RabbitMQ suggests the same. */
 const frameBytesMax = 128 * 1024;
 const frameBytesMin = 4096;
+/** Of what a server lists, for a reason that somebody reads. */
+const shownMax = 100;
 
 const clientProperties: Table = {
   product: 'Spillway',
@@ -72,7 +74,8 @@ async function logIn(connection: AmqpConnection, server: AmqpServer, socket: Soc
   const { login } = server;
   const mechanism = login === 'EXTERNAL' ? login : login.mechanism;
   if (!mechanisms.includes(mechanism)) {
-    throw new CannotConnect(`the server takes no login by ${mechanism}, only by ${mechanisms.join(', ')}`);
+    const offered = mechanisms.join(', ').slice(0, shownMax);
+    throw new CannotConnect(`the server takes no login by ${mechanism}, only by ${offered}`);
   }
   const response = login === 'EXTERNAL' ? '' : `\0${login.user}\0${login.password}`;
   connection.send([
