@@ -120,20 +120,29 @@ describe('confirm: close', () => {
   });
 
   it('says that it was the closing that did not come', async () => {
+    const sink = makeSink();
+    await deliver(sink, small());
     receiver.behaviour = { kind: 'never closes' };
-    const sink = makeSink({ timeoutMs: 300 });
+    const stop = new AbortController();
+    const answer = sink.deliver(sampleBatch('logs', 4, [2]), { signal: stop.signal });
+    await eventually(markers).toEqual(markersOf(1, 5));
+    stop.abort();
     const reason = expect.stringContaining('while waiting for the receiver to close the connection');
-    expect(await deliver(sink, small())).toEqual({ kind: 'retryable', reason });
+    expect(await answer).toEqual({ kind: 'retryable', reason });
     const { signal } = new AbortController();
-    expect(await sink.checkHealth({ signal })).toEqual({ kind: 'retryable', reason });
+    expect(await makeSink({ timeoutMs: 1_000 }).checkHealth({ signal })).toEqual({ kind: 'retryable', reason });
   });
 
   it('sends only the rest of a batch of which a part was confirmed', async () => {
-    const sink = makeSink({ timeoutMs: 2_000 });
+    const sink = makeSink();
     receiver.onConnection = (number) => {
       receiver.behaviour = { kind: number === 2 ? 'never closes' : 'reads' };
     };
-    expect(await deliver(sink, large())).toMatchObject({ kind: 'retryable' });
+    const stop = new AbortController();
+    const answer = sink.deliver(large(), { signal: stop.signal });
+    await eventually(() => receiver.connections).toBe(2);
+    stop.abort();
+    expect(await answer).toMatchObject({ kind: 'retryable', reason: expect.stringContaining('given up') });
     expect(await deliver(sink, large())).toEqual({ kind: 'delivered' });
     const found = markers();
     expect([...new Set(found)]).toEqual(markersOf(1, 600));

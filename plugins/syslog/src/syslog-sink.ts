@@ -221,8 +221,11 @@ export class SyslogSink implements Sink {
       };
     if (error instanceof UnreadableFile) return { kind: 'blocked', reason: error.message };
     const failure = networkFailure(error, peer);
-    if (failure === undefined) throw error;
-    return failure;
+    if (failure !== undefined) return failure;
+    // What Node itself says of a socket or of TLS that is not as it should be.
+    if (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_'))
+      return { kind: 'retryable', reason: `${peer}: the connection failed (${error.code})` };
+    throw error;
   }
 }
 
