@@ -25,8 +25,11 @@ export class CancelRequests {
     this.#clock = clock;
   }
 
-  send(key: BackendKey): void {
-    const sent = this.#send(key).catch(() => undefined);
+  /** `hangUp` ends the connection whose statement it is, afterwards: a pooler forgets it as soon as it is gone. */
+  send(key: BackendKey, hangUp: () => void): void {
+    const sent = this.#send(key)
+      .catch(() => undefined)
+      .then(hangUp);
     this.#underWay.add(sent);
     void sent.then(() => this.#underWay.delete(sent));
   }

@@ -113,7 +113,7 @@ export class PostgresConnection {
     } catch (error) {
       const failure = this.#failureOf(error, doing);
       if (failure instanceof Overdue) this.#cancel();
-      if (isUsableAfter(failure)) await deadline.within(ready, doing).catch(() => this.#giveUp());
+      else if (isUsableAfter(failure)) await deadline.within(ready, doing).catch(() => this.#giveUp());
       else this.#giveUp();
       throw failure;
     }
@@ -145,8 +145,10 @@ export class PostgresConnection {
   }
 
   #cancel(): void {
+    this.#isOpen = false;
     const { processID: processId, secretKey: secret } = insideOf(this.#client);
-    if (processId !== null && secret !== null) this.#cancels.send({ processId, secret });
+    if (processId === null || secret === null) this.#giveUp();
+    else this.#cancels.send({ processId, secret }, () => this.#giveUp());
   }
 
   #failureOf(error: unknown, doing: string): unknown {

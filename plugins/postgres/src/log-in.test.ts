@@ -124,6 +124,6 @@ describe('TLS', () => {
     expect(await deliver(sink, batch)).toMatchObject({ kind: 'retryable' });
     await sink.close?.();
     expect(rig.server.cancelled).toEqual([1]);
-    expect(rig.server.openConnections).toBe(0);
+    await expect.poll(() => rig.server.openConnections).toBe(0);
   });
 });

@@ -47,6 +47,8 @@ interface Session {
 export class PostgresDouble {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Ids of connections that are there. */
+  readonly #open = new Set<number>();
   readonly tables: Map<string, DoubleTable> = new Map();
   /** Texts of all statements, in order. */
   readonly statements: string[] = [];
@@ -128,8 +130,13 @@ export class PostgresDouble {
   #serve(socket: Socket): void {
     this.connections += 1;
     this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
-    const session = { id: this.connections, socket, reader: new MessageReader(), text: '', parameters: [] };
+    const id = this.connections;
+    this.#open.add(id);
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      this.#open.delete(id);
+    });
+    const session = { id, socket, reader: new MessageReader(), text: '', parameters: [] };
     this.#listen(session);
   }
 
@@ -147,7 +154,8 @@ export class PostgresDouble {
         this.#secure(session);
         break;
       case '^':
-        this.cancelled.push(body.readInt32BE(4));
+        // As poolers do, for whom a connection that is gone has no statement.
+        if (this.#open.has(body.readInt32BE(4))) this.cancelled.push(body.readInt32BE(4));
         session.socket.destroy();
         break;
       case '=':
