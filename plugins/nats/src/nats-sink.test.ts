@@ -219,6 +219,14 @@ describe('a stream', () => {
     });
   });
 
+  it('that is to be created is healthy without it, but not without JetStream', async () => {
+    const sink = rig.sink({ options: { stream: 'none', create_stream: {} } });
+    expect(await sink.checkHealth?.({ signal: never })).toEqual({ kind: 'healthy' });
+    expect(rig.server.streams).toHaveLength(1);
+    rig.server.isJetStreamOn = false;
+    expect(await sink.checkHealth?.({ signal: never })).toMatchObject({ kind: 'blocked', reason: /not enabled/ });
+  });
+
   it('that is missing is blocked, also for the health check', async () => {
     const sink = rig.sink({ options: { stream: 'none' } });
     const blocked = { kind: 'blocked', reason: expect.stringMatching(/no stream none.*create_stream/) };

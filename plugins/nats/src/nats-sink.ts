@@ -17,7 +17,7 @@ import { NatsConnection } from './connection.ts';
 import { Delivery, type Route, type Writer } from './delivery.ts';
 import { parseOrigin } from './event-key.ts';
 import { answerFor } from './failure.ts';
-import { type Asker, StreamError } from './jet-stream.ts';
+import { type Asker, factsOf, StreamError } from './jet-stream.ts';
 import type { NatsOptions } from './options.ts';
 import { Servers } from './servers.ts';
 import { SharedStream } from './shared-stream.ts';
@@ -35,8 +35,8 @@ export function createNatsSink(options: NatsOptions, context: SinkContext): Nats
     code: 'SPILLWAY_CONFIG_INVALID',
     message:
       `making sink ${context.id}: deduplicate: stream needs a buffer whose keys outlive the process, and ${buffer} ` +
-      'is none. Nothing was sent. Give it a disk buffer, or set deduplicate: window, with which events can be repeated ' +
-      'after a failure',
+      'is none. Nothing was sent. Give it a disk buffer, or set deduplicate: window, with which events can be ' +
+      'repeated after a failure',
   });
 }
 
@@ -79,9 +79,11 @@ export class NatsSink implements Sink {
     const answer = await this.#answer(signal, async (asker) => {
       const { subject, stream, create_stream: create } = this.#options;
       const isKnown = stream !== undefined ? !stream.source.includes('{') : !subject.source.includes('{');
-      if (this.#streams !== undefined && isKnown && create === undefined) {
+      if (this.#streams !== undefined && isKnown) {
         const chain = await this.#streams.of(asker, subject.render({ signal: 'logs' }), 'logs');
-        await this.#streams.prepare(asker, chain, 'logs');
+        // A stream that is missing is no illness where it is to be created.
+        if (create === undefined) await this.#streams.prepare(asker, chain, 'logs');
+        else await factsOf(asker, chain.stream);
       }
       return { kind: 'delivered' };
     });
