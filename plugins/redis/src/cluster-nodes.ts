@@ -1,8 +1,8 @@
 // The nodes of a Redis Cluster: which of them has a key, and where it can be reached from here.
 //
 // Any node can be asked, and nothing is believed for longer than a connection lasts: whoever lost one asks again. What
-// did not answer, or lost its connection, goes to the end of the line, so that the next try begins with another node and
-// one that stands still costs its time-out once.
+// did not answer, or lost its connection, goes to the end of the line: the next try begins with another node, and one
+// that stands still costs its time-out once.
 //
 // What can go wrong
 // - A node that was cut off from the others tells what it last knew. Whoever is sent to the wrong node hears there that
