@@ -1,7 +1,7 @@
 // Times and room: signs of life in virtual time, and a socket that takes nothing.
 import { type SimulatedWorld, simulatedWorld } from 'spillway/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { methodBytes } from '../../test/amqp-bytes.ts';
+import { methodBytes, shortString } from '../../test/amqp-bytes.ts';
 import { FakeSocket } from '../../test/fake-socket.ts';
 import { Publisher } from '../publisher.ts';
 import { AmqpConnection } from './connection.ts';
@@ -102,6 +102,25 @@ describe('a batch for a server that does not read', () => {
     connection.end(new Error('enough'));
     await expect(again).rejects.toThrow('enough');
   });
+});
+
+it('a server that blocks publishers gets nothing, before a batch and within one', async () => {
+  const { signal } = new AbortController();
+  const batch = messages(4_000, 1_000);
+  socket.say(methodBytes(0, 10, 60, shortString('low on memory')));
+  await turn();
+  expect(await publisher.publish(connection, batch, signal)).toEqual({ kind: 'unfinished' });
+  expect(socket.writtenBytes).toBe(0);
+  socket.say(methodBytes(0, 10, 61));
+  await turn();
+  socket.isStuck = true;
+  const publishing = publisher.publish(connection, batch, signal);
+  await turn();
+  socket.say(methodBytes(0, 10, 60, shortString('low on memory')));
+  expect(await publishing).toEqual({ kind: 'unfinished' });
+  socket.unstick();
+  await turn();
+  expect(socket.writtenBytes).toBeLessThan(512 * 1024);
 });
 
 it('a goodbye that nobody answers takes half a second', async () => {
