@@ -22,16 +22,16 @@ export const mqtt5: SinkSubject = {
   ...common,
   name: 'MQTT 5',
   acknowledgement:
-    'The server has taken over to hand the message to every subscriber that there is at that moment. Mosquitto has it ' +
-    'in memory by then, not on its disk.',
+    'The server has taken over to hand the message to every subscriber that there is at that moment. Mosquitto has ' +
+    'it in memory by then, not on its disk.',
   repeatsBecause:
     'What was published on a connection that was lost before the acknowledgement came is published again. The ' +
     "event's key is the user property `key`, by which a subscriber can tell.",
   caveats: [
-    'What no session subscribes to is acknowledged and gone. `require_subscribers: true` sends it again until there is ' +
-      'a subscriber.',
-    'Order is kept within a topic, repeats aside. Where the server refuses single messages for a while (`0x97`), those ' +
-      'that were under way behind them stand before them, at most `max_in_flight`.',
+    'What no session subscribes to is acknowledged and gone. `require_subscribers: true` sends it again until there ' +
+      'is a subscriber.',
+    'Order is kept within a topic, repeats aside. Where the server refuses single messages for a while (`0x97`), ' +
+      'those that were under way behind them stand before them, at most `max_in_flight`.',
   ],
   start: () => start(5),
 };
@@ -43,8 +43,8 @@ export const mqtt311: SinkSubject = {
     'The server has taken the message, or has thrown it away: in this version it cannot refuse one. Mosquitto ' +
     'acknowledges, and drops, what the access control list forbids.',
   repeatsBecause:
-    'What was published on a connection that was lost before the acknowledgement came is published again, and nothing ' +
-    'in the message tells that it is a repeat.',
+    'What was published on a connection that was lost before the acknowledgement came is published again, and ' +
+    'nothing in the message tells that it is a repeat.',
   caveats: ['What nobody subscribes to is acknowledged and gone, and the sink is not told.'],
   start: () => start('3.1.1'),
 };

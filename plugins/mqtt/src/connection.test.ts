@@ -258,7 +258,7 @@ describe('a connection', () => {
 describe('a session', () => {
   const resumed = { clean_session: false, session_expiry_secs: 100 };
 
-  it('is begun by the first connection and resumed by the next: what was under way goes first, as a repeat', async () => {
+  it('is begun by one connection and resumed by the next: what was under way goes first, as a repeat', async () => {
     const sink = bench.make({ options: { ...resumed, max_in_flight: 3 } });
     bench.server.fates('ack', 'ack', 'silent', 'silent', 'lose');
     expect(await deliverInTheEnd(sink, batch)).toMatchObject([{ kind: 'retryable' }]);

@@ -141,7 +141,7 @@ export class MqttConnection {
     this.#fail(failure);
   }
 
-  /** Takes leave of the server, and with `endsSession` of what it keeps. Resolves when nothing is left of the socket. */
+  /** Takes leave of the server, with `endsSession` of what it keeps, too. Resolves when the socket is closed. */
   async end(endsSession: boolean): Promise<void> {
     const socket = this.#socket;
     const closed = new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
-// What a server that says no, or says nothing, means for the batch: the tables from the reason codes of MQTT to a sink's
-// answers, and the error that carries an answer out of a connection.
+// What a server that says no, or says nothing, means for the batch: the tables from the reason codes of MQTT to the
+// answers of a sink, and the error that carries an answer out of a connection.
 //
 // When in doubt a batch comes again: an unknown code is retryable, so that nothing leaves the disk because of it.
 import { networkFailure, Overdue, type SinkAnswer } from 'spillway/plugin';

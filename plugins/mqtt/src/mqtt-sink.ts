@@ -102,7 +102,7 @@ export class MqttSink implements Sink {
     return new Deadline({ clock: world.clock, timeoutMs, signal });
   }
 
-  /** Does the work on a connection. Answers what went wrong with the connection; only errors that are bugs are thrown. */
+  /** Does the work on a connection, and answers what went wrong with that. Only errors that are bugs are thrown. */
   async #attempt(
     deadline: Deadline,
     doing: string,

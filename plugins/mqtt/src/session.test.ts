@@ -61,7 +61,7 @@ it('forgets what will not come again: what lies before a batch, and what another
   expect(session.isTaken({ origin: `${sampleOriginUuid}/2`, id: 3 })).toBe(false);
 });
 
-it('sends under the old packet id, marked as a repeat, where the session goes on, and under a new one where not', () => {
+it('sends under the old packet id, marked as a repeat, where the session goes on, else under a new one', () => {
   const session = new Session();
   session.begin(batch(1, 3));
   for (const id of [1, 2, 3]) session.send(event(id));

@@ -7,9 +7,9 @@
 //
 // Session resumption (MQTT 5, 3.1.2.11 and 4.4). At QoS 1 a server keeps nothing about what it receives: a PUBLISH is
 // acknowledged and done. The whole state of a publisher's session is on this side, and it is what the buffer repeats
-// anyway. Where the server says that the session goes on, the protocol wants the unacknowledged messages again, in their
-// order, under their packet ids and marked as repeats; the ids are kept here, the messages in the buffer. Where the
-// session is new, nothing of the old one counts: new ids, no marks.
+// anyway. Where the server says that the session goes on, the protocol wants the unacknowledged messages again, in the
+// order they had, under their packet ids and marked as repeats; the ids are kept here, the messages in the buffer. In a
+// new session nothing of the old one counts: new ids, no marks.
 import type { SinkBatch, SinkRecord } from 'spillway/plugin';
 
 const packetIdMax = 65_535;

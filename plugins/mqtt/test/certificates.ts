@@ -1,5 +1,6 @@
-// Certificates for tests, good until 2126: an authority whose key is gone, and a server that it names. To make new ones:
-// `openssl req -x509` for the authority, and `openssl x509 -req` with `subjectAltName=DNS:localhost,IP:127.0.0.1`.
+// Certificates for tests, good until 2126: an authority whose key is gone, and a server that it vouches for. To make
+// others: `openssl req -x509` for the one, `openssl x509 -req` with `subjectAltName=DNS:localhost,IP:127.0.0.1` for the
+// other.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

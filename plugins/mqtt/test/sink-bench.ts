@@ -1,5 +1,5 @@
 // A sink in front of a server in this process, as most tests want it.
-import type { Clock, Sink, SinkAnswer, SinkBatch, World } from 'spillway/plugin';
+import type { Clock, Sink, SinkAnswer, SinkBatch, Timer, World } from 'spillway/plugin';
 import { realWorld, sampleOriginUuid, type TestSinkContext, testSinkContext } from 'spillway/testing';
 import definition from '../src/index.ts';
 import { MqttDouble } from './mqtt-double.ts';
@@ -18,6 +18,7 @@ export class SinkBench {
   readonly server: MqttDouble;
   readonly #sinks: Sink[] = [];
   #context: TestSinkContext | undefined;
+  #timers = 0;
 
   private constructor(server: MqttDouble) {
     this.server = server;
@@ -27,8 +28,10 @@ export class SinkBench {
     return new SinkBench(await MqttDouble.start());
   }
 
+  /** Closes the sinks, after which nothing may be left of them. */
   async stop(): Promise<void> {
     await Promise.all(this.#sinks.map((sink) => sink.close?.()));
+    if (this.#timers !== 0) throw new Error(`${this.#timers} timers are left of sinks that are closed`);
     await this.server.stop();
   }
 
@@ -42,23 +45,43 @@ export class SinkBench {
     const { port } = this.server;
     const parsed = definition.schema.parse({ host: '127.0.0.1', port, topic: 'events', ...options });
     const place = { uuid: sampleOriginUuid, ...origin } as { readonly uuid: string };
-    this.#context = testSinkContext({ world: worldOf(speed), id: 'archive', timeoutMs, origin: place });
+    this.#context = testSinkContext({ world: this.#world(speed), id: 'archive', timeoutMs, origin: place });
     const sink = definition.create(parsed as never, this.#context as never) as Sink;
     this.#sinks.push(sink);
     return sink;
   }
-}
 
-function worldOf(speed: number): World {
-  const world = realWorld();
-  const { clock } = world;
-  const hurried: Clock = {
-    now: () => clock.now(),
-    monotonic: () => clock.monotonic() * speed,
-    setTimer: (delayMs, task) => clock.setTimer(delayMs / speed, task),
-    defer: (task) => clock.defer(task),
-  };
-  return { ...world, clock: hurried };
+  #world(speed: number): World {
+    const world = realWorld();
+    const { clock } = world;
+    const hurried: Clock = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic() * speed,
+      setTimer: (delayMs, task) => this.#timer(clock, delayMs / speed, task),
+      defer: (task) => clock.defer(task),
+    };
+    return { ...world, clock: hurried };
+  }
+
+  /** Counted until it has run or is cancelled. */
+  #timer(clock: Clock, delayMs: number, task: () => void): Timer {
+    let isPending = true;
+    const done = (): void => {
+      if (isPending) this.#timers -= 1;
+      isPending = false;
+    };
+    this.#timers += 1;
+    const timer = clock.setTimer(delayMs, () => {
+      done();
+      task();
+    });
+    return {
+      cancel() {
+        done();
+        timer.cancel();
+      },
+    };
+  }
 }
 
 export function deliver(sink: Sink, batch: SinkBatch, signal: AbortSignal = never): Promise<SinkAnswer> {
