@@ -99,13 +99,20 @@ export class PostgresSink implements Sink {
       if (session !== undefined && !session.isOpen && !isUsableAfter(error)) this.#dropIdle();
       return answerFor(error, this.#target.peer);
     } finally {
-      if (session?.isOpen) this.#idle.push(session);
+      if (session !== undefined) this.#putBack(session);
     }
   }
 
   #takeIdle(): Session | undefined {
     this.#idle = this.#idle.filter(({ isOpen }) => isOpen);
     return this.#idle.pop();
+  }
+
+  #putBack(session: Session): void {
+    if (!session.isOpen) return;
+    // A health check beside as many batches as there may be has one more.
+    if (this.#idle.length < this.#options.pool_size) this.#idle.push(session);
+    else void session.close();
   }
 
   #dropIdle(): void {

@@ -19,6 +19,8 @@ import { parseTableName, type TableName, tableOf } from './table-name.ts';
 const madeMeanwhile: readonly string[] = ['23505', '42P06', '42P07', '42710'];
 /** A server that is not quite PostgreSQL, or a privilege taken away: then a mark cannot be set. */
 const noMarks: readonly string[] = ['42883', '42501', '0A000'];
+/** A value, or a constraint. */
+const dataClasses = /^2[23]/;
 
 export class Session {
   readonly #connection: PostgresConnection;
@@ -85,8 +87,8 @@ export class Session {
     try {
       return await this.#connection.run(statement, deadline, doing);
     } catch (error) {
-      // What the table was like may be why: it is asked again before the next batch.
-      this.#inserts.clear();
+      // What the table was like may be why, unless it is one event's fault: it is asked again before the next batch.
+      if (!(error instanceof ServerError && dataClasses.test(error.state))) this.#inserts.clear();
       throw error;
     }
   }

@@ -59,6 +59,24 @@ describe('a table', () => {
     expect(rig.server.statements.at(-1)).toContain('event.c5::text');
   });
 
+  it('of which the server tells nonsense is asked about again', async () => {
+    const sink = rig.sink();
+    changeColumn('event', { name: 7 });
+    const answer = await deliver(sink, batch);
+    expect(answer).toMatchObject({ kind: 'retryable', reason: expect.stringContaining('makes no sense') });
+    rig.server.createTable('events', keyColumns, ['key']);
+    expect(await deliver(sink, batch)).toEqual({ kind: 'delivered' });
+  });
+
+  it('is asked about once for each connection, also when single events are refused', async () => {
+    const sink = rig.sink();
+    const asked = (): number => rig.server.statements.filter((text) => text.includes('to_regclass')).length;
+    rig.server.failOnce('insert', { error: { state: '23514' } });
+    expect(await deliver(sink, batch)).toMatchObject({ kind: 'rejected' });
+    expect(await deliver(sink, batch)).toEqual({ kind: 'delivered' });
+    expect(asked()).toBe(1);
+  });
+
   it('that is a view is refused', async () => {
     change(() => ({ kind: 'v' }));
     expect(await reasonOf()).toContain('is no table');

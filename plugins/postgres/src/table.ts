@@ -6,10 +6,10 @@
 // partitioned table has to: their values come from the event, and are the same when it comes again. They may not be
 // NULL: two NULLs are no conflict.
 
-import type { Column } from './column-source.ts';
-import { namesAnEvent } from './column-source.ts';
+import { z } from 'spillway/plugin';
+import { type Column, namesAnEvent } from './column-source.ts';
 import type { Outcome, Statement } from './connection.ts';
-import { NeedsSomebody } from './failure.ts';
+import { ConnectionLost, NeedsSomebody } from './failure.ts';
 import type { PostgresOptions } from './options.ts';
 import type { RowColumn } from './rows.ts';
 import { quoteName, quoteTable, type TableName } from './table-name.ts';
@@ -30,6 +30,15 @@ interface ColumnFacts {
   readonly mayInsert: boolean;
   readonly maySelect: boolean;
 }
+
+const columnFacts: z.ZodType<ColumnFacts> = z.object({
+  name: z.string(),
+  type: z.string(),
+  isNotNull: z.boolean(),
+  hasDefault: z.boolean(),
+  mayInsert: z.boolean(),
+  maySelect: z.boolean(),
+});
 
 export interface TableFacts {
   readonly kind: string;
@@ -70,7 +79,15 @@ SELECT (SELECT relkind::text FROM target),
 export function readFacts({ rows }: Outcome): TableFacts | undefined {
   const [kind, columns, uniqueIndexes] = rows[0] ?? [];
   if (typeof kind !== 'string') return undefined;
-  return { kind, columns: JSON.parse(columns ?? '[]'), uniqueIndexes: JSON.parse(uniqueIndexes ?? '[]') };
+  try {
+    return {
+      kind,
+      columns: z.array(columnFacts).parse(JSON.parse(columns ?? '[]')),
+      uniqueIndexes: z.array(z.array(z.string())).parse(JSON.parse(uniqueIndexes ?? '[]')),
+    };
+  } catch (cause) {
+    throw new ConnectionLost('what the server says of the table makes no sense', { cause });
+  }
 }
 
 /** The SQL that makes a table that is missing; that of its schema, if it names one, is separate. */
