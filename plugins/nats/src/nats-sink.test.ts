@@ -4,7 +4,7 @@
 import type { SinkRecord } from 'spillway/plugin';
 import { markersOf, sampleBatch, sampleBatchOf, sampleOriginUuid, sampleRecord } from 'spillway/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deliver, deliveredAnswer, isEvent, keysOf, never, SinkRig } from '../test/sink-rig.ts';
+import { deliver, deliveredAnswer, isAsking, isEvent, keysOf, never, SinkRig } from '../test/sink-rig.ts';
 import { refusal } from '../test/stream-double.ts';
 
 const uuid = sampleOriginUuid;
@@ -133,6 +133,33 @@ describe('what comes again', () => {
     rig.stream.forgetIds();
     expect(await deliver(rig.sink(), sampleBatch('logs', 2, [4]))).toEqual(deliveredAnswer);
     expect(rig.ids).toEqual([...keysOf(1, 2), ...keysOf(3, 3)]);
+  });
+
+  it('and was lost by the server after it said that it has it is sent again as far as it is still here', async () => {
+    const sink = rig.sink();
+    await deliver(sink, sampleBatch('logs', 1, [4]));
+    rig.stream.messages.splice(2);
+    rig.stream.lastSequence = 2;
+    rig.stream.forgetIds();
+    expect(await deliver(sink, sampleBatch('logs', 4, [3]))).toEqual(deliveredAnswer);
+    expect(rig.ids).toEqual([...keysOf(1, 2), ...keysOf(4, 3)]);
+  });
+
+  it('and was removed after it was acknowledged on this connection is left out', async () => {
+    const sink = rig.sink();
+    await deliver(sink, sampleBatch('logs', 1, [2]));
+    let seen = 0;
+    rig.server.fault = (command) => {
+      if (isAsking('INFO')(command)) {
+        rig.stream.purge();
+        rig.stream.forgetIds();
+      }
+      if (isEvent(command)) seen += 1;
+      return isEvent(command) && seen === 3 ? { say: refusal(400, 10_071, 'wrong last sequence: 9') } : undefined;
+    };
+    expect(await deliver(sink, sampleBatch('logs', 3, [6]))).toEqual(deliveredAnswer);
+    expect(rig.ids).toEqual(keysOf(5, 4));
+    expect(rig.stream.lastSequence).toBe(8);
   });
 
   it('is sent into a stream that was made anew', async () => {

@@ -70,6 +70,8 @@ interface End {
   readonly facts: StreamFacts;
   /** The number that the stream's last message had when it was read. */
   readonly readSequence: number;
+  /** The highest number that was acknowledged, or read. */
+  acknowledgedSequence: number;
   /** Number and id that the next message names as those of the one before it; the id only if we have just sent it. */
   sequence: number;
   id: string | undefined;
@@ -123,10 +125,11 @@ export class StreamChain {
     if (facts === undefined) return false;
     const last = facts.messages === 0 ? undefined : await lastMessageOf(asker, this.stream);
     const read = last === undefined ? undefined : this.#placeOf(last.headers);
-    // What was acknowledged on this connection and is removed already was delivered all the same.
-    const newest = read !== undefined && isAtOrBefore(before?.newest ?? read, read) ? read : before?.newest;
     const { lastSequence: sequence } = facts;
-    this.#end = { connection: asker.connection, facts, readSequence: sequence, sequence, id: undefined, newest };
+    this.#end = {
+      ...{ connection: asker.connection, facts, readSequence: sequence, acknowledgedSequence: sequence },
+      ...{ sequence, id: undefined, newest: newestOf(read, before, sequence) },
+    };
     return true;
   }
 
@@ -184,11 +187,15 @@ export class StreamChain {
     }
   }
 
-  #judge({ after }: Link, answer: WireAnswer | Error, { readSequence, facts }: End): Break | undefined {
+  #judge({ after }: Link, answer: WireAnswer | Error, end: End): Break | undefined {
     if (answer instanceof Error) return { kind: 'failed', error: answer };
+    const { readSequence, facts } = end;
     try {
       const { sequence, isDuplicate, stream } = readAcknowledgement(answer);
-      if (stream === this.stream && !isDuplicate && sequence === after + 1) return undefined;
+      if (stream === this.stream && !isDuplicate && sequence === after + 1) {
+        end.acknowledgedSequence = sequence;
+        return undefined;
+      }
       // It was stored before the end was read, and removed since. Those behind it are refused, for it takes no number.
       if (stream === this.stream && isDuplicate && sequence > 0 && sequence <= readSequence) return undefined;
       if (isDuplicate && sequence === 0) this.#disownIds(facts);
@@ -222,6 +229,16 @@ export class StreamChain {
         'for good, purge or delete the stream',
     });
   }
+}
+
+/**
+ * The last event that is known to be in the stream: by its last message, or by an acknowledgement on this connection,
+ * for that message may be removed again. If the stream ends before what it has acknowledged, it has lost messages, and
+ * only those that are there count.
+ */
+function newestOf(read: EventPlace | undefined, before: End | undefined, sequence: number): EventPlace | undefined {
+  if (before?.newest === undefined || sequence < before.acknowledgedSequence) return read;
+  return read !== undefined && isAtOrBefore(before.newest, read) ? read : before.newest;
 }
 
 /** What a stranger wrote, for a message. */
