@@ -96,6 +96,15 @@ describe('a table', () => {
     expect(await count('made.by_logs')).toBe('4');
   });
 
+  check('is made in a schema in which that is allowed, by a role that may not make schemas', async () => {
+    await server.client.run('CREATE SCHEMA given', 'GRANT CREATE, USAGE ON SCHEMA given TO writer');
+    const { endpoint, password } = server.sink;
+    const sink = sinkOf({ endpoint, password, table: 'given.events', create_table: true });
+    expect(await deliver(sink, sampleBatch('logs', 1, [1]))).toEqual(delivered);
+    const elsewhere = sinkOf({ endpoint, password, table: 'denied.events', create_table: true });
+    expect(await deliver(elsewhere, sampleBatch('logs', 1, [1]))).toMatchObject({ kind: 'blocked', reason: /3F000/ });
+  });
+
   check('may have columns of many types, a key of three columns, and what JSON and text cannot hold', async () => {
     const own = newTable();
     const columns = {

@@ -60,6 +60,16 @@ describe('rows', () => {
     expect(rig.server.statements).toContain('CREATE SCHEMA IF NOT EXISTS "app"');
   });
 
+  it('come into a schema that is there, whoever may make one', async () => {
+    rig.server.failOnce('create', { error: { state: '42501', message: 'permission denied for database' } });
+    const sink = rig.sink({ options: { table: 'app.telemetry', create_table: true } });
+    expect(await deliver(sink, batches[0] as never)).toEqual(delivered);
+    rig.server.tables.delete('events');
+    rig.server.failOnce('create', { error: { state: '42501', message: 'permission denied for schema' } });
+    const denied = rig.sink({ options: { create_table: true } });
+    expect(await deliver(denied, batches[0] as never)).toMatchObject({ kind: 'blocked', reason: /42501/ });
+  });
+
   it('come into a table that somebody else makes in the same moment', async () => {
     rig.server.failOnce('create', { error: { state: '23505', message: 'pg_type_typname_nsp_index' } });
     rig.server.tables.delete('events');

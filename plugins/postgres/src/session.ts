@@ -17,6 +17,8 @@ import { parseTableName, type TableName, tableOf } from './table-name.ts';
 
 /** Two that make the same thing at once: one of them is told so, and it is there. */
 const madeMeanwhile: readonly string[] = ['23505', '42P06', '42P07', '42710'];
+/** Whoever may not make a schema is told so even if it is there. If it is not, that of the table tells. */
+const mayBeThere: readonly string[] = ['42501'];
 /** A server that is not quite PostgreSQL, or a privilege taken away: then a mark cannot be set. */
 const noMarks: readonly string[] = ['42883', '42501', '0A000'];
 /** A value, or a constraint. */
@@ -73,11 +75,13 @@ export class Session {
 
   async #create(table: TableName, deadline: Deadline): Promise<TableFacts | undefined> {
     if (!this.#options.create_table) return undefined;
-    for (const statement of createStatements(table, this.#options.columns)) {
+    const statements = createStatements(table, this.#options.columns);
+    for (const statement of statements) {
+      const forgiven = statement === statements.at(-1) ? madeMeanwhile : [...madeMeanwhile, ...mayBeThere];
       try {
         await this.#run(statement, deadline, 'making the table');
       } catch (error) {
-        if (!(error instanceof ServerError && madeMeanwhile.includes(error.state))) throw error;
+        if (!(error instanceof ServerError && forgiven.includes(error.state))) throw error;
       }
     }
     return await this.#inspect(table, deadline);
