@@ -1,6 +1,8 @@
 // Servers in containers for tests: started from a local image (local-images.ts), and removed whatever happens.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
+import { beforeExit } from './exit-cleanup.ts';
 import { freePort } from './free-port.ts';
 
 /** The helper that would remove what a killed run leaves behind is an image of its own. `.ci/run` removes by label. */
@@ -30,7 +32,7 @@ export interface StartedServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Starts a server, and removes it and its data with `await using`, or at the latest when this process exits. */
+/** Starts a server, and removes it and its data with `await using`, or at the latest before this process exits. */
 export async function startServer(options: ServerOptions): Promise<StartedServer> {
   const { image, port, command, entrypoint, environment = {}, samePorts = [], data, ready } = options;
   const hostPort = samePorts.includes(port) ? port : await freePort();
@@ -47,18 +49,21 @@ export async function startServer(options: ServerOptions): Promise<StartedServer
       .withBindMounts([{ source: data, target: '/data' }])
       .withUser(`${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`);
   }
-  const container = await described.start();
-  const remove = (): void => {
-    spawnSync('docker', ['rm', '--force', '--volumes', container.getId()], { stdio: 'ignore', timeout: 10_000 });
+  // By a name of its own it can be removed as well while it starts, and when it could not.
+  const name = `spillway-test-${randomUUID()}`;
+  // A container that is paused or was killed cannot be stopped, but removed.
+  const remove = ['rm', '--force', '--volumes', name];
+  // It takes longer than a process has that was told to go.
+  const forget = beforeExit(() => spawn('docker', remove, { stdio: 'ignore', detached: true }).unref());
+  const dispose = async (): Promise<void> => {
+    forget();
+    spawnSync('docker', remove, { stdio: 'ignore', timeout: 10_000 });
   };
-  process.once('exit', remove);
-  return {
-    container,
-    port: hostPort,
-    async [Symbol.asyncDispose]() {
-      process.off('exit', remove);
-      // A container that is paused or was killed cannot be stopped, but removed.
-      remove();
-    },
-  };
+  try {
+    const container = await described.withName(name).start();
+    return { container, port: hostPort, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
 }

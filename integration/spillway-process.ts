@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PipelineStatus } from '../src/pipeline/contract/status.ts';
+import { beforeExit } from './exit-cleanup.ts';
 
 const program = join(import.meta.dirname, '..', 'src', 'cli', 'main.ts');
 /** A start takes half the time where an earlier process, which was not killed, has left its compiled sources. */
@@ -58,9 +59,10 @@ export class SpillwayProcess {
       env: { ...process.env, NODE_COMPILE_CACHE: compiled, ...this.#options.env },
     });
     this.#child = child;
-    const end = (): boolean => child.kill('SIGKILL');
-    process.once('exit', end);
-    child.once('exit', () => process.off('exit', end));
+    child.once(
+      'exit',
+      beforeExit(() => child.kill('SIGKILL')),
+    );
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#log = (this.#log + text).slice(-100_000);
