@@ -1,6 +1,6 @@
 // What the sink sends, and what it makes of what the server says. The real server plays its part in
 // integration/sinks/rabbitmq.test.ts.
-import { z } from 'spillway/plugin';
+import { type SinkBatch, z } from 'spillway/plugin';
 import { markersOf, sampleBatch, sampleBatchOf, sampleOriginUuid } from 'spillway/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Fault } from '../test/rabbitmq-double.ts';
@@ -91,11 +91,28 @@ describe('a message', () => {
   });
 });
 
-it('a batch whose messages are more than memory should hold is too large, and a single event is not', async () => {
-  const text = 'x'.repeat(1_000_000);
-  expect(await deliver(rig.sink(), sampleBatch('logs', 1, [70], text))).toMatchObject({ kind: 'too_large' });
+it('a batch whose messages are more than memory should hold is too large: each repeats its resource', async () => {
+  const field = (number: number, ...parts: readonly Buffer[]): Buffer => {
+    const content = Buffer.concat(parts);
+    const size = content.length;
+    const length = size < 128 ? [size] : [(size & 127) | 128, ((size >> 7) & 127) | 128, size >> 14];
+    return Buffer.concat([Buffer.from([number * 8 + 2, ...length]), content]);
+  };
+  const resource = field(1, Buffer.alloc(1_000_000, field(1, field(1, Buffer.from('name')))));
+  const events = (count: number): SinkBatch => {
+    const bytes = field(
+      1,
+      resource,
+      field(2, ...Array.from({ length: count }, () => field(2, field(8, Buffer.alloc(8))))),
+    );
+    const origin = `${sampleOriginUuid}/1`;
+    return sampleBatchOf('logs', [{ signal: 'logs', bytes, events: count, id: 1, origin }]);
+  };
+  const sink = rig.sink({ options: { payload: 'protobuf' } });
+  expect(await deliver(sink, events(70))).toMatchObject({ kind: 'too_large' });
   expect(rig.server.connections).toBe(0);
-  expect(await deliver(rig.sink(), sampleBatch('logs', 1, [1], text))).toEqual(delivered);
+  expect(await deliver(sink, events(2))).toEqual(delivered);
+  expect(rig.stored().map(({ body }) => body.length > 1_000_000)).toEqual([true, true]);
 });
 
 it('a batch without events is delivered without a connection', async () => {
