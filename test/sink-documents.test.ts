@@ -7,10 +7,16 @@ import { type SinkSubject, sinkFaultNames } from '../integration/sinks/sink-subj
 import { subjects } from '../integration/sinks/subjects.ts';
 import { sinkDocuments } from '../scripts/sink-documents.ts';
 import { sinkPage } from '../scripts/sink-page.ts';
-import { root } from './tidy/source.ts';
+import { repositoryFiles, root } from './tidy/source.ts';
 
 it.each(Object.entries(sinkDocuments()))('%s is current: npm run docs:sinks', (path, text) => {
   expect(readFileSync(join(root, path), 'utf8')).toBe(text);
+});
+
+it('shows every subject that there is', () => {
+  const files = repositoryFiles().filter(({ path }) => /^integration\/sinks\/[^/]+\.ts$/.test(path));
+  const declared = files.flatMap(({ text }) => [...text.matchAll(/^export const \w+: SinkSubject = \{$/gm)]);
+  expect(declared).toHaveLength(subjects.length);
 });
 
 describe('the names of the subjects', () => {

@@ -1,5 +1,6 @@
 // Every sink that goes through the faults, in the order of docs/sinks.md. After a change here, or of the words of one:
 // npm run docs:sinks
+import { mqtt5, mqtt311 } from './mqtt.ts';
 import { natsJetStream } from './nats.ts';
 import { postgres } from './postgres.ts';
 import { rabbitmq } from './rabbitmq.ts';
@@ -15,6 +16,8 @@ export const subjects: readonly SinkSubject[] = [
   redisLists,
   redisCluster,
   rabbitmq,
+  mqtt5,
+  mqtt311,
   syslogTcp,
   syslogTls,
   syslogReceipt,
