@@ -18,7 +18,7 @@ import { ConfigError, type Deadline, type Log } from 'spillway/plugin';
 import type { Command, RedisConnection, Reply } from './connection.ts';
 import type { Entry } from './entry.ts';
 import { compareEntryIds, type EntryId, formatEntryId, noEntry, parseEntryId } from './entry-id.ts';
-import { causeOfAbort } from './failure.ts';
+import { ConnectionLost, causeOfAbort } from './failure.ts';
 
 export interface StreamOwner {
   /** Uuid of the buffer. */
@@ -134,7 +134,7 @@ export class OwnedStream {
     const replies = await connection.send(commands, deadline);
     const failed = replies.slice(0, 4).find((reply) => reply instanceof ErrorReply);
     if (failed !== undefined) throw failed;
-    const [buffer, cursor, lastId] = replies[3] as readonly (string | null)[];
+    const [buffer, cursor, lastId] = companionFields(replies[3]);
     const newest = newestOf(replies[4]);
     if (buffer === null && cursor === null) {
       if (compareEntryIds(newest, noEntry) === 0) return newest; // Nobody's, and empty: the first batch claims it.
@@ -179,9 +179,15 @@ function newestOf(reply: Reply | undefined): EntryId {
     if (/no such key/i.test(reply.message)) return noEntry;
     throw reply;
   }
-  const facts = reply as readonly Reply[];
+  const facts: readonly Reply[] = Array.isArray(reply) ? reply : [];
   const text = facts[facts.indexOf('last-generated-id') + 1];
   const id = typeof text === 'string' ? parseEntryId(text) : undefined;
-  if (id === undefined) throw new Error(`XINFO STREAM gave no last-generated-id: ${JSON.stringify(reply)}`);
+  if (id === undefined) throw new ConnectionLost('XINFO STREAM was answered without a last-generated-id');
   return id;
+}
+
+function companionFields(reply: Reply | undefined): readonly (string | null)[] {
+  const isText = (field: Reply): field is string | null => field === null || typeof field === 'string';
+  if (Array.isArray(reply) && reply.length === 3 && reply.every(isText)) return reply;
+  throw new ConnectionLost('HMGET was answered in a form that is not its own');
 }

@@ -17,7 +17,7 @@ import {
 import type { Command, RedisConnection, Reply } from './connection.ts';
 import { type Entry, type EntryOptions, entriesOf } from './entry.ts';
 import { noEntry, parseOrigin } from './entry-id.ts';
-import { answerFor, causeOfAbort } from './failure.ts';
+import { answerFor, ConnectionLost, causeOfAbort } from './failure.ts';
 import { Lane, Route } from './lane.ts';
 import { clusterOf, keyOf, type RedisOptions, serverOf } from './options.ts';
 import { OwnedStream, type StreamOwner } from './owned-stream.ts';
@@ -135,7 +135,7 @@ export class RedisSink implements Sink {
     const add = this.#additions(batch.signal, found.entries);
     const replies = await connection.send([['MULTI'], ...add, ...this.#trim(batch.signal), ['EXEC']], deadline);
     const result = replies.at(-1);
-    if (!Array.isArray(result)) throw causeOfAbort(replies) ?? new Error('EXEC answered nothing, without a WATCH');
+    if (!Array.isArray(result)) throw causeOfAbort(replies) ?? new ConnectionLost('EXEC was answered without a list');
     const refused = (result as readonly Reply[]).slice(0, add.length).filter((reply) => reply instanceof ErrorReply);
     if (refused.length === add.length) throw refused[0] as ErrorReply;
     return (await this.#missingReplicas(connection, deadline)) ?? delivered(refused);
