@@ -87,6 +87,16 @@ it('is blocked while a file is missing, names it, and finds it when it is there'
   }
 });
 
+it.each([
+  ['a certificate that is none', { crt_file: fileURLToPath(import.meta.url), key_file: keyFile }],
+  ['a key that is none', { crt_file: crtFile, key_file: fileURLToPath(import.meta.url), key_pass: 'secret-word' }],
+])('is blocked by %s, and tells no password', async (_, tls) => {
+  const server = await started({ tls: identity });
+  const answer = await makeSink(server, tls).deliver(batch);
+  expect(answer).toMatchObject({ kind: 'blocked', reason: /localhost:/ });
+  expect(JSON.stringify(answer)).not.toContain('secret-word');
+});
+
 it('does not wait for ever where only one side speaks TLS', async () => {
   const plain = await started({});
   const { deliver } = bench.make({
