@@ -2,6 +2,7 @@
 # Builds the images that integration tests start, from packages alone: no container registry is needed.
 #   integration/images/build.sh            all that have a folder here
 #   integration/images/build.sh redis      this one
+#   integration/images/build.sh --warm     none: only compiles, which is quick the next time; needs no engine
 #
 # A folder is an image, spillway-test/<folder>: `packages` names what it needs of Debian, one a line, and its Dockerfile
 # is built on a root file system that holds the packages of all folders. That one is made once, in one go, which takes
@@ -45,11 +46,18 @@ trap cleanup EXIT
 # In memory where that is allowed: nothing in here has to outlive this script, and dpkg syncs a lot.
 mount --types tmpfs --options size=3g,mode=755 tmpfs "$work" 2> /dev/null || true
 
-# The root file system that all images share.
-packages="$(cat ./*/packages | sort --unique | paste --serial --delimiters=,)"
-root_key="$({ printf '%s\n' "$suite" "$packages" && find ./*/before -type f | sort | xargs sha256sum && cat build.sh; } \
-  | hash_of)"
-if [ "$(made_from "$prefix/debian")" != "$root_key" ]; then
+# What is compiled here is thrown away: what stays is in the compiler's cache. Says nothing: the real one will.
+if [ "${1:-}" = --warm ]; then
+  for folder in $(dirname ./*/compile); do
+    cp --recursive "$folder" "$work/warm"
+    (cd "$work/warm" && ./compile) > /dev/null 2>&1 || true
+    rm --recursive --force "$work/warm"
+  done
+  exit
+fi
+
+# The root file system that all images share, as an archive.
+bootstrap() {
   mkdir "$work/bootstrap"
   cat > "$work/slim" << 'END'
 path-exclude=/usr/share/doc/*
@@ -67,7 +75,13 @@ END
     --essential-hook='printf "#!/bin/sh\nexit 101\n" > "$1/usr/sbin/policy-rc.d"; chmod +x "$1/usr/sbin/policy-rc.d"' \
     --essential-hook="cp --recursive '$PWD'/*/before/. \"\$1\"" \
     --customize-hook='rm --recursive --force "$1"/var/lib/apt/lists/*' \
-    "$suite" "$work/root.tar" $(mirror)
+    "$suite" "$1" $(mirror)
+}
+
+packages="$(cat ./*/packages | sort --unique | paste --serial --delimiters=,)"
+root_key="$({ echo "$suite $packages"; find ./*/before -type f | sort | xargs sha256sum; declare -f bootstrap; } | hash_of)"
+if [ "$(made_from "$prefix/debian")" != "$root_key" ]; then
+  bootstrap "$work/root.tar"
   docker import --change "LABEL $label=$root_key" "$work/root.tar" "$prefix/debian" > /dev/null
   echo "built $prefix/debian"
 fi
