@@ -9,8 +9,8 @@
 // Neither would do alone. The number is also reached by a message of somebody else that comes in between: ours would be
 // refused and the one behind it taken. The id is kept in memory by servers; those before 2.15 know it again after a
 // restart only if the message is younger than the window for duplicates, and after a longer outage refuse everything
-// that names it (seen with 2.9.25, 2.10.27 and 2.12.1). So the first message after the end of the stream was read names the
-// number, which is on the disk and outlives the message, and all others name both.
+// that names it (seen with 2.9.25, 2.10.27 and 2.12.1). So the first message after the end of the stream was read names
+// only the number, which is on the disk and outlives the message; all others name both.
 //
 // What can go wrong
 // - The connection is lost: what became of the last messages is not known. On the next connection the end of the stream
