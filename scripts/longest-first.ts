@@ -1,6 +1,6 @@
-// The order in which test files of the integration suite start: those that take minutes first, or the last of them would
-// run alone in the end while the other workers have nothing to do. Vitest goes by a file's length where it has not run
-// it before, and the longest of these are short to read.
+// The order in which test files of the integration suite start: those that take minutes first, or the last of them
+// would run alone in the end while the other workers have nothing to do. Vitest goes by a file's length where it has
+// not run it before, and the longest of these are short to read.
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The earlier, the longer. */

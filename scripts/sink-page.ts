@@ -91,7 +91,8 @@ function killsOf(faults: readonly FaultResult[]): string {
   const sum = (of: (result: FaultResult) => number): number => faults.reduce((total, result) => total + of(result), 0);
   const memoryMiB = Math.round(Math.max(0, ...faults.map(({ memoryBytes }) => memoryBytes)) / 2 ** 20);
   const kills = `${sum((result) => result.kills)} times, ${sum((result) => result.killsWithBatch)} of them`;
-  return `The pipeline was killed ${kills} with a batch at the sink. It never had more than ${memoryMiB} MiB of memory.`;
+  const memory = `It never had more than ${memoryMiB} MiB of memory.`;
+  return `The pipeline was killed ${kills} with a batch at the sink. ${memory}`;
 }
 
 function faultRow(subject: SinkSubject, fault: SinkFaultName, result: FaultResult | undefined): readonly string[] {

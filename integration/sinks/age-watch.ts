@@ -1,7 +1,7 @@
 // How old the oldest event is that a sink has not delivered yet, looked at twenty times a second.
 //
 // The status has counts and no ages. So each look remembers how much had been accepted by then, and the age is the time
-// since the first look at which more had been accepted than the sink has delivered by now: too high by one look at most.
+// since the first look at which more had been accepted than the sink has delivered by now: too low by a look at most.
 import type { PipelineStatus } from '../../src/pipeline/contract/status.ts';
 
 const intervalMs = 50;

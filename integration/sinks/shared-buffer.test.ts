@@ -134,7 +134,8 @@ test(name, { timeout: 240_000 }, async (context) => {
 function described(paces: readonly Pace[]): string {
   const rates = paces.map(({ eventsPerSecond }) => Math.round(eventsPerSecond)).join(' and ');
   const ages = paces.map(({ lateMs }) => Math.round(lateMs)).join(' and ');
-  return `${rates} events a second; what the first two had not delivered yet was ${ages} ms old at most, nine times of ten.`;
+  const age = `what the first two had not delivered yet was ${ages} ms old at most, nine times of ten`;
+  return `${rates} events a second; ${age}.`;
 }
 
 async function measure(shared: SharedBuffer): Promise<Pace> {
