@@ -1,8 +1,5 @@
 // Connecting, losing a connection and resuming a session, against a server in this process that does what servers do.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createTcpServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Sink } from 'spillway/plugin';
 import { markersIn, markersOf, sampleBatch } from 'spillway/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -348,20 +345,8 @@ describe('secrets', () => {
   }
 });
 
-describe('files and sockets', () => {
-  it('of TLS that hold no certificate block it, and say which', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'spillway-mqtt-'));
-    const ca = join(folder, 'ca.pem');
-    writeFileSync(ca, 'not a certificate');
-    try {
-      const answer = await deliver(bench.make({ options: { tls: { ca_file: ca } } }), batch);
-      expect(answer.kind).toMatch(/blocked|retryable/);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  });
-
-  it('do not stay behind when a handshake is given up', async () => {
+describe('a socket', () => {
+  it('does not stay behind when a handshake is given up', async () => {
     const sockets = new Set<Socket>();
     const silent = createTcpServer((socket) => {
       sockets.add(socket);

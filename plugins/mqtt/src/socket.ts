@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type Deadline, type HostFiles, readTls, type TlsOptions } from 'spillway/plugin';
+import { type Deadline, type HostFiles, readTls, type TlsOptions, type TlsSettings } from 'spillway/plugin';
 import { ConnectionFailed, socketFailure } from './failure.ts';
 
 export interface Server {
@@ -31,9 +31,10 @@ export async function openSocket(server: Server, files: HostFiles, deadline: Dea
   }
 }
 
-async function open({ host, port, tls, peer }: Server, files: HostFiles, signal: AbortSignal): Promise<Socket> {
+async function open(server: Server, files: HostFiles, signal: AbortSignal): Promise<Socket> {
+  const { tls, peer } = server;
   const settings = tls === undefined ? undefined : await tlsSettings(tls, files);
-  const socket = settings === undefined ? connect({ host, port }) : connectTls({ ...settings, host, port });
+  const socket = begin(server, settings);
   socket.setNoDelay(true);
   // Until somebody else listens, and after nobody does: an error without a listener would end the process.
   socket.on('error', () => undefined);
@@ -47,7 +48,18 @@ async function open({ host, port, tls, peer }: Server, files: HostFiles, signal:
   }
 }
 
-async function tlsSettings(tls: TlsOptions, files: HostFiles): ReturnType<typeof readTls> {
+/** A certificate or key that cannot be used is told here and now, before anything is sent. */
+function begin({ host, port, peer }: Server, settings: TlsSettings | undefined): Socket {
+  if (settings === undefined) return connect({ host, port });
+  try {
+    return connectTls({ ...settings, host, port });
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new ConnectionFailed({ kind: 'blocked', reason: `${peer}: the certificate or key cannot be used: ${text}` });
+  }
+}
+
+async function tlsSettings(tls: TlsOptions, files: HostFiles): Promise<TlsSettings> {
   try {
     return await readTls(tls, files);
   } catch (error) {

@@ -1,5 +1,6 @@
 // TLS with a server of the test's own authority, and what comes of one that is not trusted.
 import { createServer } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import type { Sink, SinkAnswer } from 'spillway/plugin';
 import { markersIn, markersOf, realWorld, sampleBatch, testSinkContext } from 'spillway/testing';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -8,6 +9,8 @@ import { MqttDouble } from '../test/mqtt-double.ts';
 import { deliver } from '../test/sink-bench.ts';
 import definition from './index.ts';
 
+/** It is no PEM. */
+const ownFile = fileURLToPath(import.meta.url);
 let server: MqttDouble;
 
 beforeEach(async () => {
@@ -48,6 +51,16 @@ it.each([
   const reason = expect.stringContaining(`127.0.0.1:${server.port}: the certificate is not trusted`);
   expect(answer).toMatchObject({ kind: 'blocked', reason });
   expect(server.connects).toEqual([]);
+});
+
+it.each([
+  ['certificates to trust', { ca_file: ownFile }],
+  ['a certificate', { crt_file: ownFile, key_file: ownFile }],
+  ['a key', { crt_file: authorityFile, key_file: ownFile, key_pass: 'secret-word' }],
+])('is blocked by a file that should hold %s and does not, and tells no password', async (_, tls) => {
+  const answer = await answerTo({ host: '127.0.0.1', port: server.port, tls });
+  expect(answer).toMatchObject({ kind: 'blocked', reason: expect.stringContaining('127.0.0.1:') });
+  expect(JSON.stringify(answer)).not.toContain('secret-word');
 });
 
 it('is not used where it is switched off', async () => {
