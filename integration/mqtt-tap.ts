@@ -9,6 +9,12 @@ export class MqttTap implements AsyncDisposable {
   /** The most publishes that were not acknowledged at a moment. */
   inFlightMax: number = 0;
   publishes: number = 0;
+  /** Those that were marked as sent before. */
+  repeats: number = 0;
+  /** Connections in which the server went on with an earlier session. */
+  resumed: number = 0;
+  /** With this publish the connection is cut, once: the server gets it, and its answer has nowhere to go. */
+  cutAt: number | undefined;
   /** What the server said to allow at a time. */
   receiveMaximum: number | undefined;
 
@@ -39,12 +45,15 @@ export class MqttTap implements AsyncDisposable {
     this.#listen(client, server, (packet) => {
       if (packet.cmd !== 'publish') return;
       this.publishes += 1;
+      if (packet.dup) this.repeats += 1;
       inFlight += 1;
       this.inFlightMax = Math.max(this.inFlightMax, inFlight);
     });
     this.#listen(server, client, (packet) => {
       if (packet.cmd === 'puback') inFlight -= 1;
-      if (packet.cmd === 'connack') this.receiveMaximum = packet.properties?.receiveMaximum;
+      if (packet.cmd !== 'connack') return;
+      this.receiveMaximum = packet.properties?.receiveMaximum;
+      if (packet.sessionPresent) this.resumed += 1;
     });
   }
 
@@ -55,8 +64,11 @@ export class MqttTap implements AsyncDisposable {
     from.on('data', (chunk: Buffer) => {
       reader.parse(chunk);
       to.write(chunk);
+      if (this.cutAt === undefined || this.publishes < this.cutAt) return;
+      this.cutAt = undefined;
+      from.destroy(); // What was written still gets to the server; what it says to it has nowhere to go.
     });
     from.on('error', () => from.destroy());
-    from.on('close', () => to.destroy());
+    from.on('close', () => to.end());
   }
 }

@@ -75,6 +75,29 @@ test('MQTT 5, nobody there who wants the messages: sent again, if asked for, unt
   expect(await found(reader)).toEqual(markersOf(4, 3));
 });
 
+test.for([5, '3.1.1'])(
+  'MQTT %s, a session that is resumed: what was under way is marked as a repeat',
+  { timeout },
+  async (version, context) => {
+    if (reason !== undefined) return context.skip(reason);
+    const { server, reader: account } = await startMosquitto(durableMosquitto);
+    await using _ = server;
+    await using reader = await MqttReader.start(account, 'numbers');
+    await using tap = await MqttTap.start(server.port);
+    const session = { clean_session: false, protocol_version: version, max_in_flight: 10 };
+    await using sink = new MqttSinkInHand({ port: tap.port, ...session });
+    tap.cutAt = 50;
+    const batch = sampleBatch('logs', 1, [150, 50]);
+    expect(await sink.deliver(batch)).toMatchObject({ kind: 'retryable' });
+    expect(await sink.deliver(batch)).toEqual(delivered);
+    expect(tap.resumed).toBe(1);
+    expect(tap.repeats).toBeGreaterThan(0);
+    expect(tap.repeats).toBeLessThanOrEqual(10);
+    expect(tap.publishes).toBe(200 + tap.repeats);
+    expect([...new Set(await found(reader))]).toEqual(markersOf(1, 200));
+  },
+);
+
 test('MQTT 5 over TLS, with an authority of its own', { timeout }, async (context) => {
   if (reason !== undefined) return context.skip(reason);
   const folder = '/mosquitto/config';
