@@ -11,7 +11,8 @@ serve() {
     while [ -e "/data/$1/down" ]; do sleep 0.05; done
     redis-server --port "$1" --dir "/data/$1" --bind 0.0.0.0 --protected-mode no --save '' \
       --appendonly yes --appendfsync always --requirepass "$PASSWORD" --masterauth "$PASSWORD" \
-      --cluster-enabled yes --cluster-announce-ip 127.0.0.1 --cluster-node-timeout 1000 || true
+      --cluster-enabled yes --cluster-announce-ip 127.0.0.1 --cluster-node-timeout 1000 \
+      --repl-diskless-sync-delay 0 || true
   done
 }
 

@@ -109,10 +109,7 @@ export class RedisNodes implements StartedSubject {
   async ready(): Promise<void> {
     const deadlineMs = performance.now() + readyMsMax;
     for (;;) {
-      const said = await this.place().then(
-        (place) => RedisClient.send(place, ['CLUSTER', 'INFO'], ['INFO', 'replication']),
-        (error: unknown) => [error],
-      );
+      const said = await this.#asked(['CLUSTER', 'INFO'], ['INFO', 'replication']).catch((error: unknown) => [error]);
       if (/cluster_state:ok.*state=online/s.test(said.map(String).join())) return;
       if (performance.now() > deadlineMs) throw new Error(`the cluster is not whole again: ${said}`);
       await sleep(50);
@@ -145,6 +142,10 @@ export class RedisNodes implements StartedSubject {
     begin: async (): Promise<void> => await this.#everywhere(password, ['CONFIG', 'SET', 'maxmemory', '1mb']),
     end: async (): Promise<void> => await this.#everywhere(password, ['CONFIG', 'SET', 'maxmemory', '0']),
   };
+
+  async #asked(...commands: readonly (readonly string[])[]): Promise<unknown[]> {
+    return await RedisClient.send(await this.place(), ...commands);
+  }
 
   async #everywhere(secret: string, ...commands: readonly (readonly string[])[]): Promise<void> {
     await Promise.all(this.#ports.map((port) => RedisClient.send({ port, password: secret }, ...commands)));
