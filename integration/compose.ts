@@ -52,7 +52,7 @@ export class Compose implements AsyncDisposable {
     return this.run('exec', '-T', service, ...command);
   }
 
-  /** Every marker of an event in the files of a server, one a line: its own image may have nothing to read them with. */
+  /** Every marker in the files of a server, one a line: its own image may have nothing to read them with. */
   async markersOnDisk(service: string, path: string): Promise<string> {
     const container = (await this.run('ps', '--quiet', service)).trim();
     const reader = ['run', '--rm', '--volumes-from', `${container}:ro`, localImage('node') ?? ''];
