@@ -1,12 +1,21 @@
 // The keys of a sink with `type: mqtt`, under Vector's names where Vector has them, and what they mean.
-import { seconds, secret, type Template, type TlsOptions, template, tlsOptions, z } from 'spillway/plugin';
+import {
+  type SwitchableTlsOptions,
+  seconds,
+  secret,
+  switchableTlsOptions,
+  type Template,
+  type TlsOptions,
+  template,
+  z,
+} from 'spillway/plugin';
 import { fieldBytesMax } from './packet.ts';
 
 export interface MqttOptions {
   readonly url?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
-  readonly tls?: (TlsOptions & { readonly enabled: boolean }) | undefined;
+  readonly tls?: SwitchableTlsOptions | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
   readonly protocol_version: '5' | '3.1.1';
@@ -52,12 +61,6 @@ function isTopic({ source }: Template): boolean {
 
 const topic = template().refine(isTopic, { error: 'expected a topic without +, # and U+0000 beside its placeholders' });
 
-function tlsKeys(): z.ZodType<TlsOptions & { readonly enabled: boolean }> {
-  const { shape } = tlsOptions() as z.ZodType<TlsOptions> & z.ZodObject;
-  const enabled = z.boolean().default(true).describe('Whether TLS is used, where these options are given at all.');
-  return z.strictObject({ enabled, ...shape }) as unknown as ReturnType<typeof tlsKeys>;
-}
-
 const version = z
   .union([z.literal(5), z.literal('5'), z.literal('3.1.1')], { error: 'expected 5 or 3.1.1' })
   .transform((value): '5' | '3.1.1' => (value === '3.1.1' ? value : '5'));
@@ -71,7 +74,9 @@ export const schema: z.ZodType<MqttOptions> = z
       .describe('The server: `mqtt://host:1883`, or `mqtts://host:8883` for TLS; may hold user and password.'),
     host: z.string().min(1).optional().describe('Name or address of the server, instead of `url`.'),
     port: z.int().min(1).max(65_535).optional().describe('Its port. Default: 1883, with TLS 8883.'),
-    tls: tlsKeys().optional().describe('TLS. With `host` it is used if this is there, if only as `{}`.'),
+    tls: switchableTlsOptions({ enabledByDefault: true })
+      .optional()
+      .describe('TLS. With `host` it is used if this is there, if only as `{}`.'),
     user: text().optional().describe('User, if not in the url.'),
     password: secret().refine(isText, { error: textError }).optional().describe('Password, if not in the url.'),
     protocol_version: version

@@ -3,11 +3,11 @@ import {
   type Address,
   address,
   byteSize,
+  type SwitchableTlsOptions,
   seconds,
+  switchableTlsOptions,
   type Template,
-  type TlsOptions,
   template,
-  tlsOptions,
   z,
 } from 'spillway/plugin';
 import type { Confirm } from './confirmation.ts';
@@ -16,14 +16,10 @@ import { facility } from './priority.ts';
 import type { ElementName } from './structured-data.ts';
 import type { ControlCharacters } from './text.ts';
 
-export interface SyslogTlsOptions extends TlsOptions {
-  readonly enabled: boolean;
-}
-
 export interface SyslogOptions {
   readonly address: Address;
   readonly mode: 'tcp';
-  readonly tls: SyslogTlsOptions;
+  readonly tls: SwitchableTlsOptions;
   readonly confirm: Confirm;
   /** Milliseconds by now, as below. */
   readonly connect_timeout_secs: number;
@@ -41,14 +37,6 @@ export interface SyslogOptions {
   readonly when_too_long: 'truncate' | 'reject';
 }
 
-/** The keys that all sinks have for TLS, and whether it is used at all, under Vector's name. */
-function tls(): z.ZodType<SyslogTlsOptions> {
-  const keys = tlsOptions();
-  if (!(keys instanceof z.ZodObject)) throw new TypeError('the keys for TLS should be an object to add a key to');
-  const enabled = z.boolean().default(false).describe('Whether TLS is used (RFC 5425), usually on port 6514.');
-  return z.strictObject({ enabled, ...keys.shape }) as unknown as z.ZodType<SyslogTlsOptions>;
-}
-
 function field(limit: string, usual: string): z.ZodType<Template | undefined, string | undefined> {
   return template().optional().describe(`${limit}, such as \`{attribute.name}\`. Default: ${usual}, else \`-\`.`);
 }
@@ -57,7 +45,7 @@ function field(limit: string, usual: string): z.ZodType<Template | undefined, st
 export const schema: z.ZodType<SyslogOptions> = z.strictObject({
   address: address().describe('The receiver: `logs.example.org:601`.'),
   mode: z.literal('tcp').default('tcp').describe('Syslog over UDP is lost without a trace, so there is only `tcp`.'),
-  tls: tls().prefault({}).describe('TLS on the connection.'),
+  tls: switchableTlsOptions({ enabledByDefault: false }).prefault({}).describe('TLS (RFC 5425), usually on port 6514.'),
   confirm: z
     .enum(['close', 'receipt'])
     .default('close')

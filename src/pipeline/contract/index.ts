@@ -29,6 +29,13 @@ export { type NetworkFailure, networkFailure } from './network-failure.ts';
 export type { HealthAnswer, Sink, SinkAnswer, SinkBatch, SinkContext, SinkOrigin, SinkRecord } from './sink.ts';
 export type { EmitOptions, EmitResult, Source, SourceContext } from './source.ts';
 export { attributeText, type Template, type TemplateValues, template } from './template.ts';
-export { readTls, type TlsOptions, type TlsSettings, tlsOptions } from './tls.ts';
+export {
+  readTls,
+  type SwitchableTlsOptions,
+  switchableTlsOptions,
+  type TlsOptions,
+  type TlsSettings,
+  tlsOptions,
+} from './tls.ts';
 export { type Address, address, byteSize, hostPath, seconds, secret } from './values.ts';
 export type { World } from './world.ts';

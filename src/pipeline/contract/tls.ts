@@ -25,17 +25,33 @@ export interface TlsSettings {
   readonly checkServerIdentity?: () => undefined;
 }
 
-/** The value of a key `tls`. Whether TLS is used at all is for the sink to say, by its url or a key of its own. */
+export interface SwitchableTlsOptions extends TlsOptions {
+  readonly enabled: boolean;
+}
+
+const keys = {
+  ca_file: hostPath().optional().describe('Certificates to trust instead of the usual ones, as PEM.'),
+  crt_file: hostPath().optional().describe('The certificate to show to the server, as PEM.'),
+  key_file: hostPath().optional().describe('Its private key, as PEM.'),
+  key_pass: secret().optional().describe('The password of the private key.'),
+  server_name: z.string().min(1).optional().describe('The name to ask for and to find in the certificate.'),
+  verify_certificate: z.boolean().default(true).describe('Whether a certificate has to be trusted.'),
+  verify_hostname: z.boolean().default(true).describe('Whether a certificate has to name the host.'),
+};
+
+/** The value of a key `tls` of a sink whose url says whether TLS is used at all. */
 export function tlsOptions(): ZodType<TlsOptions> {
-  return z.strictObject({
-    ca_file: hostPath().optional().describe('Certificates to trust instead of the usual ones, as PEM.'),
-    crt_file: hostPath().optional().describe('The certificate to show to the server, as PEM.'),
-    key_file: hostPath().optional().describe('Its private key, as PEM.'),
-    key_pass: secret().optional().describe('The password of the private key.'),
-    server_name: z.string().min(1).optional().describe('The name to ask for and to find in the certificate.'),
-    verify_certificate: z.boolean().default(true).describe('Whether a certificate has to be trusted.'),
-    verify_hostname: z.boolean().default(true).describe('Whether a certificate has to name the host.'),
-  });
+  return z.strictObject(keys);
+}
+
+/** The same with a key `enabled`, for a sink without such a url. */
+export function switchableTlsOptions({
+  enabledByDefault,
+}: {
+  readonly enabledByDefault: boolean;
+}): ZodType<SwitchableTlsOptions> {
+  const enabled = z.boolean().default(enabledByDefault).describe('Whether TLS is used.');
+  return z.strictObject({ enabled, ...keys });
 }
 
 /**
