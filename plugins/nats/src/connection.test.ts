@@ -158,9 +158,16 @@ describe('credentials', () => {
   it.each([
     ['options', () => ({ auth: { strategy: 'token', token: { value: 'secret-token' } } })],
     ['url', (url: string) => ({ url: url.replace('//', '//secret-token@') })],
+    ['url, encoded,', (url: string) => ({ url: url.replace('//', '//secret%2Dtoken@') })],
   ])('from the %s: a token', async (_, options) => {
     rig.server.credentials = { auth_token: 'secret-token' };
     expect(await deliver(rig.sink({ options: options(rig.server.url) }), batch)).toEqual(deliveredAnswer);
+  });
+
+  it('from the url stand for themselves where a percent sign begins no code', async () => {
+    rig.server.credentials = { user: '100%', pass: '%zz' };
+    const options = { url: rig.server.url.replace('//', '//100%:%zz@') };
+    expect(await deliver(rig.sink({ options }), batch)).toEqual(deliveredAnswer);
   });
 
   it.each(['nkey', 'credentials_file'])('%s sign what the server asks', async (strategy) => {

@@ -37,8 +37,17 @@ export async function connectFields(
 /** A user without a password is a token. */
 function fieldsOfUrl({ username, password }: URL): ConnectFields {
   if (username === '') return {};
-  const user = decodeURIComponent(username);
-  return password === '' ? { auth_token: user } : { user, pass: decodeURIComponent(password) };
+  const user = decode(username);
+  return password === '' ? { auth_token: user } : { user, pass: decode(password) };
+}
+
+/** A stray percent sign stands for itself. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function signedBySeed(seed: string, nkey: string | undefined, nonce: string | undefined): ConnectFields {
