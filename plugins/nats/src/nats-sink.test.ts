@@ -8,6 +8,7 @@ import { deliver, deliveredAnswer, isAsking, isEvent, keysOf, never, SinkRig } f
 import { refusal } from '../test/stream-double.ts';
 
 const uuid = sampleOriginUuid;
+const signals = ['logs', 'traces', 'metrics'] as const;
 let rig: SinkRig;
 
 beforeEach(async () => {
@@ -244,6 +245,34 @@ describe('a stream', () => {
       ...{ name: 'new-logs', subjects: ['new.logs.*'], storage: 'file', num_replicas: 3 },
       ...{ max_age: 60e9, max_bytes: 1_048_576, discard: 'new' },
     });
+  });
+
+  it.each([
+    ['telemetry2.{signal}', ['telemetry2.logs', 'telemetry2.traces', 'telemetry2.metrics']],
+    ['{signal}.app-{resource.service.name}', ['logs.*', 'traces.*', 'metrics.*']],
+    ['all.{severity}-{attribute.a.b}.x', ['all.*.x']],
+  ])('that is created for %s takes every signal', async (subject, subjects) => {
+    const sink = rig.sink({ options: { subject, stream: 'new', create_stream: {} } });
+    for (const [index, signal] of signals.entries()) {
+      expect(await deliver(sink, sampleBatch(signal, 1 + index, [1]))).toEqual(deliveredAnswer);
+    }
+    expect(rig.server.createdWith).toMatchObject({ name: 'new', subjects });
+    expect(rig.server.streams.at(-1)?.messages).toHaveLength(signals.length);
+  });
+
+  it('that does not take the subject is blocked until it does', async () => {
+    const sink = rig.sink({ options: { subject: 'other.{signal}', stream: 'telemetry' } });
+    const reason = expect.stringMatching(/telemetry takes telemetry\.>, and not the subject other\.logs/);
+    expect(await deliver(sink, sampleBatch('logs', 1, [2]))).toMatchObject({ kind: 'blocked', reason });
+    rig.server.streams.pop();
+    rig.stream = rig.server.addStream('telemetry', ['telemetry.>', 'other.>']);
+    expect(await deliver(sink, sampleBatch('logs', 1, [2]))).toEqual(deliveredAnswer);
+    expect(rig.ids).toEqual(keysOf(1, 2));
+  });
+
+  it('that takes the subject, and nobody answers for, is between two leaders', async () => {
+    rig.server.failOnce(isEvent, 'absent');
+    expect((await deliver(rig.sink(), sampleBatch('logs', 1, [2]))).kind).toBe('retryable');
   });
 
   it('that is to be created is healthy without it, but not without JetStream', async () => {

@@ -11,7 +11,7 @@ import {
   tlsOptions,
   z,
 } from 'spillway/plugin';
-import { isPublishSubject, isStreamName, subjectWith } from './subject.ts';
+import { isPublishSubject, isStreamName, subjectPattern, subjectWith } from './subject.ts';
 
 export interface AuthOptions {
   readonly strategy: 'user_password' | 'token' | 'credentials_file' | 'nkey';
@@ -91,7 +91,9 @@ const createStream: z.ZodType<CreateOptions> = z.strictObject({
     .array(z.string().min(1))
     .min(1)
     .optional()
-    .describe('What it takes. Default: `subject` with `*` for each placeholder but `{signal}`.'),
+    .describe(
+      'What it takes. Default: `subject` of every signal, with `*` for each part that has another placeholder.',
+    ),
   storage: z.enum(['file', 'memory']).default('file').describe('Where it keeps its messages.'),
   replicas: z.int().min(1).max(5).default(1).describe('On how many servers of a cluster: 1, 3 or 5.'),
   discard: z
@@ -158,7 +160,16 @@ export const schema: z.ZodType<NatsOptions> = z
     path: ['create_stream'],
   });
 
-/** What a stream that is created takes, in the words of the server. */
-export function createdSubjects({ subject, create_stream: create }: NatsOptions, signal: Signal): readonly string[] {
-  return create?.subjects ?? [subjectWith(subject.source.replaceAll('{signal}', signal), '*')];
+const signals: readonly Signal[] = ['logs', 'traces', 'metrics'];
+
+/**
+ * What a stream that is created takes, in the words of the server: all that will ever be published there, for one that
+ * is there is never changed.
+ */
+export function createdSubjects(options: NatsOptions, signal: Signal): readonly string[] {
+  const { subject, stream, create_stream: create } = options;
+  if (create?.subjects !== undefined) return create.subjects;
+  const isForOne = stream?.source.includes('{signal}') || !subject.source.includes('{signal}');
+  const taken = isForOne ? [signal] : signals;
+  return taken.map((each) => subjectPattern(subject.source.replaceAll('{signal}', each)));
 }

@@ -33,10 +33,12 @@ import {
   isMoved,
   isUndecidedDuplicate,
   lastMessageOf,
+  noSuchStream,
   readAcknowledgement,
   StreamError,
   type StreamFacts,
 } from './jet-stream.ts';
+import { takesSubject } from './subject.ts';
 import { type Publication, publishedBytes, type WireAnswer } from './wire.ts';
 
 export interface StreamOwner {
@@ -60,6 +62,7 @@ export type Break =
 
 interface Link {
   readonly place: EventPlace;
+  readonly subject: string;
   /** The number of the message before it. */
   readonly after: number;
   answer: WireAnswer | Error | undefined;
@@ -78,6 +81,7 @@ interface End {
   newest: EventPlace | undefined;
 }
 
+const shownSubjectsMax = 10;
 const cursorHeader = 'Spillway-Cursor';
 const idHeader = 'Nats-Msg-Id';
 
@@ -142,7 +146,8 @@ export class StreamChain {
   send(message: ChainedMessage, onAnswered: () => void): void {
     const end = this.#known();
     const publication = this.#publication(message, end);
-    const link: Link = { place: message.place, after: end.sequence, answer: undefined };
+    const { place, subject } = message;
+    const link: Link = { place, subject, after: end.sequence, answer: undefined };
     this.#links.push(link);
     end.sequence += 1;
     end.id = this.#idOf(message);
@@ -187,9 +192,12 @@ export class StreamChain {
     }
   }
 
-  #judge({ after }: Link, answer: WireAnswer | Error, end: End): Break | undefined {
+  #judge({ after, subject }: Link, answer: WireAnswer | Error, end: End): Break | undefined {
     if (answer instanceof Error) return { kind: 'failed', error: answer };
     const { readSequence, facts } = end;
+    if (answer.status === 503 && !facts.subjects.some((pattern) => takesSubject(pattern, subject))) {
+      return { kind: 'failed', error: notTaken(facts, subject) };
+    }
     try {
       const { sequence, isDuplicate, stream } = readAcknowledgement(answer);
       if (stream === this.stream && !isDuplicate && sequence === after + 1) {
@@ -229,6 +237,13 @@ export class StreamChain {
         'for good, purge or delete the stream',
     });
   }
+}
+
+/** Nobody answers for the subject, and that is no wonder: no leader that comes will. */
+function notTaken({ name, subjects }: StreamFacts, subject: string): StreamError {
+  const taken = subjects.slice(0, shownSubjectsMax).join(', ') || 'no subject';
+  const message = `stream ${name} takes ${taken}, and not the subject ${subject}: give the stream this subject, too`;
+  return new StreamError(message, 404, noSuchStream);
 }
 
 /**

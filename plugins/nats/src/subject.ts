@@ -18,6 +18,12 @@ export function subjectWith(source: string, text: string): string {
   return source.replace(/\{[^{}]*\}/g, text);
 }
 
+/** A template as a subject with wildcards. A wildcard is a part of its own: `*`, and never `app-*`. */
+export function subjectPattern(source: string): string {
+  const parts = subjectWith(source, '*').split('.');
+  return parts.map((part) => (part.includes('*') ? '*' : part)).join('.');
+}
+
 /** Whether messages can be published there. What begins with `$` is the server's own. */
 export function isPublishSubject(subject: string): boolean {
   return (

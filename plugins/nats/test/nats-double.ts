@@ -7,9 +7,17 @@ import { refusal, StreamDouble, type StreamLimits, type Verdict } from './stream
 
 /**
  * What happens to a command. `lose`: done, but the connection breaks before the answer. `mute`: done, and no answer
- * comes. `hang`: nothing more is done on this connection. `hold`: see `release`.
+ * comes. `absent`: nobody listens to it. `hang`: nothing more is done on this connection. `hold`: see `release`.
  */
-export type Fault = 'drop' | 'lose' | 'mute' | 'hang' | 'hold' | { readonly error: string } | { readonly say: Verdict };
+export type Fault =
+  | 'drop'
+  | 'lose'
+  | 'mute'
+  | 'absent'
+  | 'hang'
+  | 'hold'
+  | { readonly error: string }
+  | { readonly say: Verdict };
 
 export interface Command {
   readonly verb: string;
@@ -162,6 +170,7 @@ export class NatsDouble {
     const fault = this.fault(question);
     const { socket } = session;
     if (fault === 'drop') socket.destroy();
+    else if (fault === 'absent') noResponders(session, question.reply);
     else if (fault === 'hang') session.isHung = true;
     else if (fault === 'hold') this.#held.push(() => this.#perform(session, question));
     else if (fault === 'lose' || fault === 'mute') {
