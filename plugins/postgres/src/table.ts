@@ -22,7 +22,10 @@ export interface Insert {
 
 interface ColumnFacts {
   readonly name: string;
-  /** As SQL, without a length: a cast to one would cut a text without a word, the assignment refuses it. */
+  /**
+   * As SQL, without a length: a cast to one would cut a text without a word, the assignment refuses it. So it has to be
+   * `bpchar` and not `character`, which means one of a length of 1.
+   */
   readonly type: string;
   readonly isNotNull: boolean;
   /** The server gives it a value where an insert has none. */
@@ -61,7 +64,7 @@ WITH target AS (
 )
 SELECT (SELECT relkind::text FROM target),
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', attname, 'type', pg_catalog.format_type(atttypid, NULL), 'isNotNull', attnotnull,
+      'name', attname, 'type', pg_catalog.format_type(atttypid, -1), 'isNotNull', attnotnull,
       'hasDefault', atthasdef OR attidentity <> '',
       'mayInsert', pg_catalog.has_column_privilege(attrelid, attnum, 'INSERT'),
       'maySelect', pg_catalog.has_column_privilege(attrelid, attnum, 'SELECT')))::text
@@ -182,7 +185,7 @@ function checkPrivileges(
 }
 
 /**
- * One statement, which is one transaction. The setting lasts as long as that, so that it reaches no other user of a
+ * One statement, which is one transaction. The settings last as long as that, so that they reach no other user of a
  * connection that a pooler shares.
  */
 function insertText(
@@ -205,8 +208,11 @@ function insertText(
   };
 }
 
+/** That the wait for a standby was ended is said in a warning, which must come; what is said of each row need not. */
 function settingText(synchronousCommit: string): string {
-  return `SELECT pg_catalog.set_config('synchronous_commit', '${synchronousCommit}', true)`;
+  const settings = { synchronous_commit: synchronousCommit, client_min_messages: 'warning' };
+  const calls = Object.entries(settings).map(([name, to]) => `pg_catalog.set_config('${name}', '${to}', true)`);
+  return `SELECT ${calls.join(', ')}`;
 }
 
 /**
