@@ -132,6 +132,27 @@ describe('a table', () => {
     expect(await count(own)).toBe('2');
   });
 
+  check('whose types have a length keeps values whole, and knows each key from the others', async () => {
+    const own = newTable();
+    await server.client.run(
+      `CREATE TABLE ${own} (key char(70) PRIMARY KEY, body char(12), level bit(4), service varchar(6))`,
+    );
+    const level = { from: 'resource.service.level' };
+    const columns = { key: 'key', body: 'body', service: 'resource.service.name', level };
+    const sink = sinkOf({ table: own, columns });
+    expect(await deliver(sink, sampleBatch('logs', 1, [3]))).toEqual(delivered);
+    const rows = await server.client.run(`SELECT body, service FROM ${own} ORDER BY key`);
+    expect(rows).toEqual([1, 2, 3].map((id) => [markerOf(id), 'sample']));
+  });
+
+  check('that refuses a long value, and quotes it, rejects the event', async () => {
+    const own = newTable();
+    await server.client.run(`CREATE TABLE ${own} (key text PRIMARY KEY, body integer)`);
+    const sink = sinkOf({ table: own, columns: { key: 'key', body: 'body' } });
+    const answer = await deliver(sink, sampleBatch('logs', 1, [1], 'x'.repeat(6 * 1024 * 1024)));
+    expect(answer).toMatchObject({ kind: 'rejected', reason: /22P02|syntax/ });
+  });
+
   check('that is partitioned has its time in the key; without a partition the event is rejected', async () => {
     const own = newTable();
     const columns = 'key text, epoch bigint, id bigint, signal text, time timestamptz, event jsonb';
@@ -258,6 +279,8 @@ describe('a standby that should confirm', () => {
     await server.client.run(createTable(own));
     const sink = sinkOf({ table: own }, 500);
     const patient = sinkOf({ table: own });
+    // It still hears what it has to.
+    await server.client.run('ALTER ROLE postgres SET client_min_messages = error');
     const batch = sampleBatch('logs', 1, [2]);
     expect(await deliver(sink, sampleBatch('logs', 3, [1]))).toEqual(delivered);
     await server.client.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", 'SELECT pg_reload_conf()');
@@ -275,6 +298,7 @@ describe('a standby that should confirm', () => {
       expect(await answer).toMatchObject({ kind: 'retryable', reason: /standby/ });
     } finally {
       await server.client.run('ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()');
+      await server.client.run('ALTER ROLE postgres RESET client_min_messages');
     }
     await server.client.until('SHOW synchronous_standby_names', '');
     expect(await deliver(sink, batch)).toEqual(delivered);

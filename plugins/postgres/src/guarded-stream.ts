@@ -10,6 +10,8 @@ import { ConnectionLost } from './failure.ts';
 
 /** Bytes that may come without anything being sent. All our answers together are a few kilobytes. */
 const unaskedBytesMax = 4 * 1024 * 1024;
+/** A refusal quotes the value that it is about, however long that is: once, and perhaps once more in its context. */
+const quotes = 2;
 /** A letter, and how long what follows is, these four bytes included. */
 const headerBytes = 5;
 
@@ -17,8 +19,12 @@ export class GuardedStream extends EventEmitter {
   readonly #socket: Socket;
   readonly #clock: Clock;
   #unaskedBytes = 0;
-  /** The beginning of a message whose end has not come yet. */
-  #begun: Buffer = Buffer.alloc(0);
+  /** What was sent after the server had said something, which it may be answering now. */
+  #sentBytes = 0;
+  /** The beginning of a message whose end has not come yet, and how much it takes to go on. */
+  #begun: Buffer[] = [];
+  #begunBytes = 0;
+  #neededBytes = headerBytes;
 
   constructor(socket: Socket, clock: Clock) {
     super();
@@ -41,6 +47,8 @@ export class GuardedStream extends EventEmitter {
   }
 
   write(chunk: Uint8Array, done?: () => void): boolean {
+    if (this.#unaskedBytes > 0) this.#sentBytes = 0;
+    this.#sentBytes += chunk.length;
     this.#unaskedBytes = 0;
     return this.#socket.write(chunk, done);
   }
@@ -65,11 +73,17 @@ export class GuardedStream extends EventEmitter {
     // Set when the socket was made.
   }
 
+  get #bytesMax(): number {
+    return unaskedBytesMax + quotes * this.#sentBytes;
+  }
+
   #take(chunk: Buffer): void {
     this.#unaskedBytes += chunk.length;
+    this.#begun.push(chunk);
+    this.#begunBytes += chunk.length;
     try {
-      if (this.#unaskedBytes > unaskedBytesMax) throw new Error(`more than ${unaskedBytesMax} bytes`);
-      this.#read(this.#begun.length === 0 ? chunk : Buffer.concat([this.#begun, chunk]));
+      if (this.#unaskedBytes > this.#bytesMax) throw new Error(`more than ${this.#bytesMax} bytes`);
+      if (this.#begunBytes >= this.#neededBytes) this.#read(Buffer.concat(this.#begun));
     } catch (cause) {
       this.#socket.destroy(new ConnectionLost('the server sent what is no message of PostgreSQL', { cause }));
     }
@@ -77,12 +91,15 @@ export class GuardedStream extends EventEmitter {
 
   #read(bytes: Buffer): void {
     let at = 0;
+    this.#neededBytes = headerBytes;
     while (bytes.length - at >= headerBytes) {
       const byteLength = bytes.readUInt32BE(at + 1);
-      if (byteLength < headerBytes - 1 || byteLength > unaskedBytesMax)
+      if (byteLength < headerBytes - 1 || byteLength > this.#bytesMax)
         throw new Error(`a message of ${byteLength} bytes`);
       const end = at + 1 + byteLength;
+      this.#neededBytes = end - at;
       if (end > bytes.length) break;
+      this.#neededBytes = headerBytes;
       const message = bytes.subarray(at, end);
       if (!hasItsEnd(message)) throw new Error('an error without an end');
       this.emit('data', message);
@@ -90,7 +107,9 @@ export class GuardedStream extends EventEmitter {
       if (this.#socket.destroyed) return;
       at = end;
     }
-    this.#begun = bytes.subarray(at);
+    this.#begunBytes = bytes.length - at;
+    // Not even an empty part: it would hold the whole.
+    this.#begun = this.#begunBytes === 0 ? [] : [bytes.subarray(at)];
   }
 
   #fail(error: Error): void {

@@ -51,6 +51,8 @@ describe('rows', () => {
     expect(inserts).toHaveLength(2);
     expect(inserts[0]).toContain("set_config('synchronous_commit', 'on', true)");
     expect(inserts[1]).toContain("set_config('synchronous_commit', 'remote_apply', true)");
+    // A role may have others, and then nobody would hear that the wait for a standby was ended.
+    for (const insert of inserts) expect(insert).toContain("set_config('client_min_messages', 'warning', true)");
   });
 
   it('come into a table that is made if that is wanted, with its schema', async () => {
@@ -310,6 +312,16 @@ describe('bytes that are no PostgreSQL', () => {
     expect(await deliver(sink, batches[0] as never)).toEqual(delivered);
     expect(rig.keys()).toEqual(range(1, 2));
   });
+});
+
+it('a refusal that quotes a long value in full is one, and no bytes without sense', async () => {
+  const text = 'x'.repeat(6 * 1024 * 1024);
+  const message = `invalid input syntax for type integer: "${text}"`;
+  rig.server.failOnce('insert', { error: { state: '22P02', message } });
+  const sink = rig.sink();
+  const answer = await deliver(sink, sampleBatch('logs', 1, [1], text));
+  expect(answer).toMatchObject({ kind: 'rejected', reason: expect.stringMatching(/^.{400,700}$/) });
+  expect(rig.server.connections).toBe(1);
 });
 
 describe('connections', () => {
