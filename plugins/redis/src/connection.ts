@@ -39,6 +39,7 @@ export class RedisConnection {
   readonly #client: Client;
   #isOpen = true;
   #argumentBytesMax: number | undefined;
+  #hasTransactions = false;
 
   private constructor(client: Client, peer: string) {
     this.#client = client;
@@ -87,6 +88,17 @@ export class RedisConnection {
       this.#argumentBytesMax = limit > 0 ? limit : Number.POSITIVE_INFINITY;
     }
     return this.#argumentBytesMax;
+  }
+
+  /**
+   * Rejects with the server's ErrorReply where transactions are not permitted. If MULTI alone were refused, what follows
+   * it would be executed one by one, and again each time that it comes again.
+   */
+  async proveTransactions(deadline: Deadline): Promise<void> {
+    if (this.#hasTransactions) return;
+    const failed = (await this.send([['MULTI'], ['EXEC']], deadline)).find((reply) => reply instanceof ErrorReply);
+    if (failed !== undefined) throw failed;
+    this.#hasTransactions = true;
   }
 
   /** Gives the connection up. Whoever waits for an answer is told that it is lost. */

@@ -26,6 +26,14 @@ describe('what the server says', () => {
     ['CROSSSLOT', 'blocked'],
     ['ERR This instance has cluster support disabled', 'blocked'],
     ['ERR invalid password', 'blocked'],
+    ['ERR Client sent AUTH, but no password is set', 'blocked'],
+    ['ERR AUTH <password> called without any password configured for the default user.', 'blocked'],
+    ["ERR wrong number of arguments for 'auth' command", 'blocked'],
+    ['ERR DB index is out of range', 'blocked'],
+    ['ERR SELECT is not allowed in cluster mode', 'blocked'],
+    ["ERR unknown command 'XADD'", 'blocked'],
+    ['ERR unknown command `XADD`', 'blocked'],
+    ["ERR unknown subcommand 'SLOTS'. Try CLUSTER HELP.", 'blocked'],
     ['ERR max number of clients reached', 'retryable'],
     ['ERR Protocol error: invalid bulk length', 'too_large'],
     ['EXECABORT Transaction discarded because of: OOM command not allowed', 'retryable'],
@@ -33,6 +41,14 @@ describe('what the server says', () => {
   ])('%s is %s', (message, kind) => {
     expect(answerFor(new ErrorReply(message))).toMatchObject({ kind, reason: expect.stringContaining(message) });
   });
+
+  it.each(["'AUTH', with args beginning with: 'bob' 'sesame' ", '`AUTH`, with args beginning with: `bob`, `sesame`, '])(
+    'does not repeat what the server was told: %s',
+    (text) => {
+      const answer = answerFor(new ErrorReply(`ERR unknown command ${text}`));
+      expect(answer).toMatchObject({ kind: 'blocked', reason: expect.stringMatching(/^ERR unknown command .AUTH.$/) });
+    },
+  );
 
   it('of a transaction is what was said of one of its commands', () => {
     const oom = new ErrorReply('OOM command not allowed');

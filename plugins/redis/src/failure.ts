@@ -78,11 +78,20 @@ export function answerFor(error: unknown): Failure {
   throw error;
 }
 
-function answerForReply({ message }: ErrorReply): Failure {
+/** What has no word but ERR, and only another config helps against, here or there. */
+const errorsToActOn: readonly RegExp[] = [
+  /invalid password|no password is set|without any password|arguments for 'auth'/i,
+  /DB index|SELECT is not allowed/,
+  /unknown (?:sub)?command/i,
+];
+
+function answerForReply(reply: ErrorReply): Failure {
+  // What a server was told stands behind a command that it does not know: a password, or an event.
+  const message = reply.message.replace(/, with args beginning with:.*$/s, '');
   if (/Protocol error: invalid (?:multi)?bulk length|string exceeds maximum|too large/i.test(message)) {
     return { kind: 'too_large', reason: message };
   }
-  if (/invalid password|no password is set/i.test(message)) return { kind: 'blocked', reason: message };
+  if (errorsToActOn.some((error) => error.test(message))) return { kind: 'blocked', reason: message };
   if (/cluster support disabled/i.test(message)) {
     return { kind: 'blocked', reason: `${message} (it is no Redis Cluster: leave out cluster: true)` };
   }

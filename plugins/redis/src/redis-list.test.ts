@@ -66,7 +66,10 @@ describe('a batch', () => {
   it('is one transaction with one push', async () => {
     const { deliver } = makeSink({ max_length: 100 });
     await deliver(sampleBatch('logs', 1, [2, 2]));
-    expect(server.commands.map(([name]) => name)).toEqual(['MULTI', 'RPUSH', 'LTRIM', 'EXEC']);
+    const proof = ['MULTI', 'EXEC'];
+    expect(server.commands.map(([name]) => name)).toEqual([...proof, 'MULTI', 'RPUSH', 'LTRIM', 'EXEC']);
+    await deliver(sampleBatch('logs', 5, [1]));
+    expect(server.commands.slice(6).map(([name]) => name)).toEqual(['MULTI', 'RPUSH', 'LTRIM', 'EXEC']);
   });
 
   it('is appended at the tail, and the oldest are gone', async () => {
@@ -91,14 +94,25 @@ describe('a batch', () => {
     'whose answer to %s is lost is there as a whole or not at all',
     async (command) => {
       const { deliver } = makeSink();
+      await deliver(sampleBatch('logs', 1, [1]));
       server.failOnce(command, 'lose');
-      expect(await deliver(sampleBatch('logs', 1, [3]))).toMatchObject({ kind: 'retryable' });
-      const first = command === 'EXEC' ? markersOf(1, 3) : [];
+      expect(await deliver(sampleBatch('logs', 2, [3]))).toMatchObject({ kind: 'retryable' });
+      const first = command === 'EXEC' ? markersOf(1, 4) : markersOf(1, 1);
       expect(markers()).toEqual(first);
-      expect(await deliver(sampleBatch('logs', 1, [3]))).toEqual(deliveredAnswer);
-      expect(markers()).toEqual([...first, ...markersOf(1, 3)]);
+      expect(await deliver(sampleBatch('logs', 2, [3]))).toEqual(deliveredAnswer);
+      expect(markers()).toEqual([...first, ...markersOf(2, 3)]);
     },
   );
+
+  it.each(['MULTI', 'EXEC'])('is not pushed at all, however often it comes, where %s is forbidden', async (command) => {
+    const error = `NOPERM this user has no permissions to run the '${command.toLowerCase()}' command`;
+    server.fault = ([name]) => (name === command ? { error } : undefined);
+    const { deliver } = makeSink();
+    for (let times = 0; times < 2; times += 1) {
+      expect(await deliver(sampleBatch('logs', 1, [3]))).toEqual({ kind: 'blocked', reason: error });
+    }
+    expect(markers()).toEqual([]);
+  });
 
   it.each([
     ["OOM command not allowed when used memory > 'maxmemory'.", 'retryable'],

@@ -132,6 +132,7 @@ export class RedisSink implements Sink {
     if (found.kind !== 'entries') return found;
     const tooLarge = await tooLargeAnswer(connection, found.entries, deadline);
     if (tooLarge !== undefined) return tooLarge;
+    await connection.proveTransactions(deadline);
     const add = this.#additions(batch.signal, found.entries);
     const replies = await connection.send([['MULTI'], ...add, ...this.#trim(batch.signal), ['EXEC']], deadline);
     const result = replies.at(-1);

@@ -183,7 +183,8 @@ export class RedisDouble {
   }
 
   #exec(session: Session): Answer {
-    const queue = session.queue ?? [];
+    const { queue } = session;
+    if (queue === undefined) return { error: 'ERR EXEC without MULTI' };
     const isStale = [...session.watched].some(([key, version]) => this.data.version(key) !== version);
     session.queue = undefined;
     session.watched.clear();
