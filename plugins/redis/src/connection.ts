@@ -91,8 +91,8 @@ export class RedisConnection {
   }
 
   /**
-   * Rejects with the server's ErrorReply where transactions are not permitted. If MULTI alone were refused, what follows
-   * it would be executed one by one, and again each time that it comes again.
+   * Rejects with the server's ErrorReply where transactions are not permitted. If MULTI alone were refused, what
+   * follows it would be executed one by one, and again each time that it comes again.
    */
   async proveTransactions(deadline: Deadline): Promise<void> {
     if (this.#hasTransactions) return;
