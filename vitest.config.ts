@@ -52,7 +52,7 @@ const project = (name: string, own: Project): ViteUserConfig => ({
 
 const files: Project =
   suite === 'unit'
-    ? { ...everywhere, include: sampled, exclude: excluded, maxWorkers: 2 }
+    ? { ...everywhere, include: sampled, exclude: excluded, maxWorkers: 2, sequence: { sequencer: LongestFirst } }
     : {
         sequence: { sequencer: LongestFirst },
         projects: [
