@@ -7,7 +7,7 @@ import type { TcpEnds, TcpFacts, TcpTable } from './tcp-table.ts';
 
 const ends: TcpEnds = { local: { address: '127.0.0.1', port: 1 }, remote: { address: '127.0.0.1', port: 2 } };
 
-type Look = TcpFacts | 'gone' | 'unreadable';
+type Look = TcpFacts | 'gone' | 'failed' | 'unreadable';
 const facts = (state: TcpFacts['state'], unacknowledgedBytes = 0): TcpFacts => ({ state, unacknowledgedBytes });
 
 /** The table says one thing after the other, and the last one from then on. */
@@ -21,10 +21,11 @@ async function confirm(what: 'ofEnd' | 'ofReceipt', looks: readonly Look[]): Pro
 }
 
 describe('an end', () => {
-  it.each([
+  it.each<[string, readonly Look[]]>([
     ['both have ended and acknowledged', [facts('time_wait')]],
     ['it has ended and has everything', [facts('close_wait')]],
     ['the acknowledgement comes a little later', [facts('closing', 14), facts('closing', 14), facts('time_wait')]],
+    ['the system can tell a little later', ['failed', facts('time_wait')]],
     ['TLS has ended, TCP not yet', [facts('established'), facts('close_wait', 31), facts('close_wait')]],
   ])('is confirmed when %s', async (_, looks) => {
     expect(await confirm('ofEnd', looks)).toBe('confirmed');
@@ -49,6 +50,7 @@ describe('a receipt', () => {
   it('is given when nothing is unacknowledged', async () => {
     expect(await confirm('ofReceipt', [facts('established', 900), facts('established')])).toBe('confirmed');
     expect(await confirm('ofReceipt', ['unreadable'])).toBe('unseen');
+    expect(await confirm('ofReceipt', ['failed', facts('established')])).toBe('confirmed');
   });
 
   it.each([facts('close_wait'), facts('time_wait'), facts('other'), 'gone' as const])(

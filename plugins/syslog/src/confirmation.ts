@@ -51,7 +51,7 @@ export class Confirmer {
     for (let looks = 0; ; looks += 1) {
       const facts = await deadline.within(this.#table.look(ends), doing);
       if (facts === 'unreadable') return 'unseen';
-      const verdict = facts === 'gone' ? 'lost' : verdictOn(facts);
+      const verdict = facts === 'gone' ? 'lost' : facts === 'failed' ? 'wait' : verdictOn(facts);
       if (verdict === 'confirmed') return 'confirmed';
       if (verdict === 'lost') throw new ConnectionEnded('the connection ended before everything had arrived');
       await this.#pause(pausesMs[looks] ?? pauseMsMax, deadline, doing);

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { type SinkAnswer, type SinkBatch, z } from 'spillway/plugin';
 import {
   markersIn,
@@ -31,11 +33,31 @@ interface Given {
 }
 
 function makeSink({ options = {}, timeoutMs = 8_000, ...origin }: Given = {}) {
-  const context = testSinkContext({ timeoutMs, world: realWorld(), origin });
+  const world = worldThatPasses();
+  const context = testSinkContext({ timeoutMs, world, origin });
   const parsed: SyslogOptions = schema.parse({ address: `127.0.0.1:${receiver.port}`, ...options });
   const sink = new SyslogSink(parsed, context);
   onTestFinished(() => sink.close());
-  return Object.assign(sink, { log: context.log });
+  return Object.assign(sink, { log: context.log, world });
+}
+
+/** Its clock can be put forward. */
+function worldThatPasses() {
+  const world = realWorld();
+  const { clock } = world;
+  let passedMs = 0;
+  return {
+    ...world,
+    clock: {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic() + passedMs,
+      defer: clock.defer.bind(clock),
+      setTimer: clock.setTimer.bind(clock),
+    },
+    pass(ms: number) {
+      passedMs += ms;
+    },
+  };
 }
 
 function deliver(sink: SyslogSink, batch: SinkBatch): Promise<SinkAnswer> {
@@ -205,6 +227,11 @@ describe('what cannot be sent', () => {
   });
 });
 
+it('delivers to an address of IPv4 that is written as one of IPv6', async () => {
+  const sink = makeSink({ options: { address: `[::ffff:127.0.0.1]:${receiver.port}` } });
+  expect(await deliver(sink, small())).toEqual({ kind: 'delivered' });
+});
+
 it('gives the key only where it means something beyond this process', async () => {
   await deliver(makeSink(), small());
   await deliver(makeSink({ uuid: undefined }), small());
@@ -231,6 +258,26 @@ describe('TLS', () => {
     }
   });
 
+  /** A way to a receiver on which what it says after the handshake, which is a refusal, takes a while. */
+  async function slowToRefuse(to: number): Promise<number> {
+    const relay = createServer((near) => {
+      const far = connect(to, '127.0.0.1');
+      let flights = 0;
+      near.on('data', (bytes) => {
+        flights += 1;
+        far.write(bytes);
+      });
+      far.on('data', (bytes) => setTimeout(() => near.write(bytes), flights > 1 ? 60 : 0));
+      far.on('close', () => setTimeout(() => near.destroy(), 70));
+      near.on('close', () => far.destroy());
+      for (const socket of [near, far]) socket.on('error', () => undefined);
+    });
+    relay.listen(0, '127.0.0.1');
+    await once(relay, 'listening');
+    onTestFinished(() => void relay.close());
+    return (relay.address() as AddressInfo).port;
+  }
+
   it.each([
     ['an authority that is not trusted', { enabled: true }],
     ['a certificate of another name', { ...tls, server_name: 'elsewhere.example' }],
@@ -255,6 +302,23 @@ describe('TLS', () => {
     const sink = makeSink({ options: { tls } });
     for (let tries = 0; tries < 5; tries += 1) answers.add((await deliver(sink, small())).kind);
     expect(answers.has('delivered')).toBe(false);
+  });
+
+  it('is not missed when a receiver begins to want it between two batches', async () => {
+    const { port } = receiver;
+    const sink = makeSink();
+    expect(await deliver(sink, small())).toEqual({ kind: 'delivered' });
+    await receiver.stop();
+    receiver = await ReceiverDouble.start(receiverTls, port);
+    sink.world.pass(1_000);
+    expect((await deliver(sink, sampleBatch('logs', 4, [1]))).kind).not.toBe('delivered');
+  });
+
+  it('gives no receipt before a receiver has had time to refuse the certificate', async () => {
+    await secured({ requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' });
+    const port = await slowToRefuse(receiver.port);
+    const sink = makeSink({ options: { address: `127.0.0.1:${port}`, confirm: 'receipt', tls } });
+    for (let tries = 0; tries < 3; tries += 1) expect((await deliver(sink, small())).kind).not.toBe('delivered');
   });
 
   it.each(both)(

@@ -30,9 +30,13 @@ const pieceBytesMost = 1024 * 1024;
 const pieceBytesLeast = 16 * 1024;
 /**
  * A receiver that wants TLS, or something else than syslog, reads what it does not understand and closes, which would
- * look like a confirmation. It does not wait for our end: so after a failure, and at first, we wait with that.
+ * look like a confirmation. It does not wait for our end: so after a failure, and at first, we wait with that. One that
+ * refuses our certificate says so only after the handshake: so we wait with a receipt as well.
  */
 const trustMs = 100;
+/** Nobody may have noticed that there is another receiver: after a pause, and once in a while, we wait again. */
+const trustedIdleMs = 250;
+const trustedMs = 10_000;
 /** What a receiver is given to close a kept connection in turn. */
 const closeTimeoutMs = 1_000;
 
@@ -48,6 +52,9 @@ export class SyslogSink implements Sink {
   #connection: Connection | undefined;
   #pieceBytesMax = pieceBytesMost;
   #isTrusted = false;
+  /** When it was last waited whether a connection is kept, and when something was last confirmed. */
+  #heldMs = 0;
+  #confirmedMs = 0;
   #hasWarned = false;
   #isDelivering = false;
 
@@ -118,13 +125,15 @@ export class SyslogSink implements Sink {
   async #send({ frames }: Piece, deadline: Deadline): Promise<Failure | undefined> {
     let isSending = false;
     let isSlow = false;
+    const { confirm, tls } = this.#options;
+    const isReceipt = confirm === 'receipt';
+    if (!isReceipt && this.#isTrustOld()) this.#isTrusted = false;
     const failure = await this.#attempt(async () => {
       try {
         const connection = await this.#connected(deadline);
         isSending = true;
         await connection.write(frames, deadline);
-        if (!this.#isTrusted && !this.#options.tls.enabled)
-          await connection.hold(trustMs + 2 * connection.roundTripMs, deadline);
+        if (!this.#isTrusted && (isReceipt || !tls.enabled)) await this.#hold(connection, deadline);
         this.#noteConfirmation(await this.#confirm(connection, deadline));
       } catch (error) {
         isSlow = isSending && error instanceof Overdue;
@@ -132,10 +141,21 @@ export class SyslogSink implements Sink {
       }
     });
     this.#isTrusted = failure === undefined;
+    this.#confirmedMs = this.#context.world.clock.monotonic();
     if (failure === undefined) this.#pieceBytesMax = Math.min(pieceBytesMost, this.#pieceBytesMax * 2);
     else this.#giveUp();
     if (isSlow) this.#pieceBytesMax = Math.max(pieceBytesLeast, Math.floor(this.#pieceBytesMax / 2));
     return failure;
+  }
+
+  #isTrustOld(): boolean {
+    const nowMs = this.#context.world.clock.monotonic();
+    return nowMs - this.#confirmedMs > trustedIdleMs || nowMs - this.#heldMs > trustedMs;
+  }
+
+  async #hold(connection: Connection, deadline: Deadline): Promise<void> {
+    await connection.hold(trustMs + 2 * connection.roundTripMs, deadline);
+    this.#heldMs = this.#context.world.clock.monotonic();
   }
 
   async #confirm(connection: Connection, deadline: Deadline): Promise<Confirmation> {

@@ -45,6 +45,7 @@ it.each([
   ['::1', '00000000000000000000000001000000'],
   ['2001:db8::ff00:42:8329', 'B80D0120000000000000FF0029834200'.replace('0000FF00', '00FF0000')],
   ['fe80::1%eth0', '000080FE000000000000000001000000'],
+  ['::ffff:10.1.2.3', '0000000000000000FFFF00000302010A'],
 ])('looks for %s in the table for IPv6', async (address, hex) => {
   const ends = { local: { address, port: 40_002 }, remote: { address: '::1', port: 601 } };
   const text = head + line(`${hex}:9C42 00000000000000000000000001000000:0259`, '06', '00000000:00000000');
@@ -62,4 +63,13 @@ it('looks twice before it says that a connection is gone', async () => {
 
 it('says when there is no table', async () => {
   expect(await table({}).table.look(four)).toBe('unreadable');
+});
+
+it.each([
+  ['denied', 'unreadable'],
+  ['limit', 'failed'],
+  ['io', 'failed'],
+])('tells a table that is never shown from one that cannot be read this time: %s', async (kind, look) => {
+  const readText = () => Promise.reject(Object.assign(new Error('Could not open /proc/net/tcp'), { kind }));
+  expect(await new TcpTable({ readText } as unknown as HostFiles).look(four)).toBe(look);
 });

@@ -44,18 +44,27 @@ export class TcpTable {
     this.#files = files;
   }
 
-  /** `unreadable`: this system has no such table. `gone`: it has, and the connection is not in it any more. */
-  async look(ends: TcpEnds): Promise<TcpFacts | 'gone' | 'unreadable'> {
-    // An IPv4 address in the form of an IPv6 one would be in the other table; connections here are never made so.
+  /**
+   * `unreadable`: this system has no such table, or does not show it. `failed`: it could not be read this time, as
+   * when too many files are open. `gone`: the connection is not in it any more.
+   */
+  async look(ends: TcpEnds): Promise<TcpFacts | 'gone' | 'failed' | 'unreadable'> {
+    // By the kind of the socket: one for IPv6 stays in that table where it is connected to an address of IPv4.
     const path = isIPv4(ends.local.address) ? '/proc/net/tcp' : '/proc/net/tcp6';
     for (let tries = 0; tries < 2; tries += 1) {
-      const table = await this.#files.readText(path);
+      const table = await this.#files.readText(path).catch(unreadable);
       if (table === undefined) return 'unreadable';
+      if (typeof table !== 'string') return 'failed';
       const found = factsIn(table, ends);
       if (found !== undefined) return found;
     }
     return 'gone';
   }
+}
+
+/** Undefined where the system forbids it, which does not pass. */
+function unreadable(error: unknown): { readonly error: unknown } | undefined {
+  return error instanceof Error && 'kind' in error && error.kind === 'denied' ? undefined : { error };
 }
 
 /** `  0: 0100007F:CAFE 0100007F:1972 06 00000000:00000000 ...`: the two ends, the state, bytes to send and to read. */
@@ -87,9 +96,13 @@ function addressHex(address: string): string {
     .toUpperCase();
 }
 
-/** The eight groups of an IPv6 address, four digits each. */
+/** The eight groups of an IPv6 address, four digits each. The last two may be written as an address of IPv4. */
 function groupsOf(address: string): readonly string[] {
-  const [before = '', after] = address.replace(/%.*$/, '').split('::');
+  const plain = address.replace(/%.*$/, '').replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes) => {
+    const [a, b, c, d] = bytes.slice(0, 4).map((byte) => hex(Number(byte), 1));
+    return `${a}${b}:${c}${d}`;
+  });
+  const [before = '', after] = plain.split('::');
   const [head, tail] = [before, after ?? ''].map((part) => part.split(':').filter((group) => group !== ''));
   const missing = 8 - (head?.length ?? 0) - (tail?.length ?? 0);
   const all = [...(head ?? []), ...Array.from({ length: Math.max(0, missing) }, () => '0'), ...(tail ?? [])];
