@@ -32,6 +32,8 @@ const kindOfCode: Readonly<Record<number, Failure['kind']>> = {
   [noSuchStream]: 'blocked',
 };
 
+const reasonLengthMax = 500;
+
 /** What to answer for the batch. Rethrows what is no failure of the server. */
 export function answerFor(error: unknown, peer: string): Failure {
   if (error instanceof StreamError) return answerForStream(error);
@@ -45,14 +47,22 @@ export function answerFor(error: unknown, peer: string): Failure {
   throw error;
 }
 
-function answerForStream({ message, code, status }: StreamError): Failure {
+/** What a server says is no longer than anybody reads. */
+function shortened(text: string): string {
+  return text.length <= reasonLengthMax ? text : `${text.slice(0, reasonLengthMax)}...`;
+}
+
+function answerForStream(error: StreamError): Failure {
+  const { code, status } = error;
+  const message = shortened(error.message);
   if (code === 10_077 && /message size|too large/i.test(message)) return { kind: 'too_large', reason: message };
   const kind = kindOfCode[code] ?? (status === 401 || status === 403 ? 'blocked' : 'retryable');
   return { kind, reason: code === 0 ? message : `${message} (${code})` };
 }
 
 /** `-ERR` has no numbers, only texts. */
-function answerForRefusal({ message }: ServerRefusal, peer: string): Failure {
+function answerForRefusal(error: ServerRefusal, peer: string): Failure {
+  const message = shortened(error.message);
   const isLasting = /authoriz|permission|expired|revoked|account|TLS|too old|not allowed/i.test(message);
   const isPassing = /timeout|connections exceeded|slow|stale/i.test(message);
   if (/maximum payload/i.test(message)) return { kind: 'too_large', reason: `${peer}: ${message}` };

@@ -181,6 +181,15 @@ describe('a fault', () => {
     expect(rig.ids).toEqual(keysOf(1, 6));
   });
 
+  it.each([{ error: 'x'.repeat(100_000) }, { say: refusal(500, 99_999, 'x'.repeat(100_000)) }])(
+    'that is told at length is told shortly (%#)',
+    async (fault) => {
+      rig.server.failOnce(isEvent, fault);
+      const reason = expect.stringMatching(/^.{400,700}$/);
+      expect(await deliver(rig.sink(), batches[0] as SinkBatch)).toMatchObject({ kind: 'retryable', reason });
+    },
+  );
+
   it('of an address where nobody listens is retryable, and of a name that is none is blocked', async () => {
     const nobody = rig.sink({ options: { url: 'nats://127.0.0.1:1' } });
     expect(await deliver(nobody, batches[0] as SinkBatch)).toMatchObject({ kind: 'retryable', reason: /ECONNREFUSED/ });
