@@ -79,6 +79,15 @@ describe('options', () => {
     });
   });
 
+  it.each(['redis://u:hunter22@db', 'postgres://u:hunter#22@db/d'])(
+    'miss no user in %s, of which none is read',
+    (endpoint) => {
+      const issues = issuesOf({ endpoint });
+      expect(issues).toContain('in the key password');
+      expect(issues).not.toContain('expected a user');
+    },
+  );
+
   it.each([
     [{ endpoint: 'redis://u:hunter22@db' }, 'expected postgres://user@host:5432/database'],
     [{ endpoint: 'postgres://:hunter22@db/d' }, 'expected a user, here or in the endpoint'],

@@ -54,7 +54,8 @@ const sourceIssue =
 const endpointSchema = secret().refine((text) => parseEndpoint(text) !== undefined, {
   error:
     'expected postgres://user@host:5432/database; after it, only sslmode (disable, require, verify-full) and host ' +
-    '(the directory of a Unix socket) are understood: the key tls says the rest',
+    '(the directory of a Unix socket) are understood: the key tls says the rest. A password with characters that ' +
+    'mean something in a url, such as # or /, belongs in the key password',
 });
 
 /** What each key does stands in its description; the README says what follows from it. */
@@ -93,7 +94,7 @@ export const schema: z.ZodType<PostgresOptions> = z
     if (server?.usesTls === false && tls !== undefined) {
       context.addIssue({ code: 'custom', message: 'expected no tls beside sslmode=disable', path: ['tls'] });
     }
-    if (server?.user === undefined && username === undefined) {
+    if (server !== undefined && server.user === undefined && username === undefined) {
       context.addIssue({ code: 'custom', message: 'expected a user, here or in the endpoint', path: ['username'] });
     }
   });
