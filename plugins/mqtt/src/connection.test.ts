@@ -173,6 +173,29 @@ describe('a connection', () => {
     expect([...new Set(markers())].sort()).toEqual(markersOf(1, 6));
   });
 
+  it.each([
+    [{ client_id: 'fleet' }, true],
+    [{}, false],
+  ])('that ends without a word may be that of another client with the same client_id: %o', async (options, isSaid) => {
+    bench.server.fates('drop');
+    const answer = await deliver(bench.make({ options }), batch);
+    expect(answer).toMatchObject({ kind: 'retryable', reason: expect.stringMatching(/closed|reset/) });
+    expect(/another client may have this client_id/.test(JSON.stringify(answer))).toBe(isSaid);
+  });
+
+  it('that another client took over while nothing was sent is told in the log, once', async () => {
+    const sink = bench.make();
+    bench.server.fates('drop');
+    for (let first = 1; first <= 3; first += 1) {
+      await deliverInTheEnd(sink, sampleBatch('logs', first, [1]));
+      bench.server.say({ cmd: 'disconnect', reasonCode: 0x8e });
+      await expect.poll(() => bench.server.openConnections).toBe(0);
+    }
+    const warnings = bench.context.log.lines.filter(({ level }) => level === 'warn');
+    const fields = { reason: expect.stringContaining('another client has this client_id (0x8e)') };
+    expect(warnings).toMatchObject([{ message: 'the connection was lost while nothing was sent', fields }]);
+  });
+
   it('is given up when an answer is late, which then means nothing any more', async () => {
     const sink = bench.make({ timeoutMs: 100 });
     bench.server.fate = () => 'hold';

@@ -47,6 +47,8 @@ export interface ConnectionOptions {
   readonly server: Server;
   readonly connect: Connect;
   readonly isRetained: boolean;
+  /** Whether somebody chose the client id, so that somebody else may have chosen the same. */
+  readonly isClientIdChosen: boolean;
   readonly inFlightMax: number;
   readonly clock: Clock;
   readonly files: HostFiles;
@@ -78,8 +80,8 @@ export class MqttConnection {
     this.#reader = new PacketReader(options.connect.version);
     const { peer } = options.server;
     socket.on('data', (chunk: Buffer) => this.#hear(chunk));
-    socket.on('error', (error) => this.#fail(socketFailure(error, peer)));
-    socket.on('close', () => this.#fail({ kind: 'retryable', reason: `${peer}: the server closed the connection` }));
+    socket.on('error', (error) => this.#lost(socketFailure(error, peer)));
+    socket.on('close', () => this.#lost({ kind: 'retryable', reason: `${peer}: the server closed the connection` }));
   }
 
   /** Connects and waits for CONNACK. Rejects with ConnectionFailed or Overdue. */
@@ -98,6 +100,11 @@ export class MqttConnection {
 
   get isOpen(): boolean {
     return this.#failure === undefined;
+  }
+
+  /** Why it is not open. */
+  get failure(): Failure | undefined {
+    return this.#failure?.answer;
   }
 
   /** Whether the server goes on with the session of an earlier connection. */
@@ -263,6 +270,13 @@ export class MqttConnection {
     this.#inFlight.delete(puback.packetId);
     this.#inFlightBytes -= found.bytes;
     found.answered(puback);
+  }
+
+  /** It ended without a word of the server's, or with one that was lost: what is unread goes with a reset. */
+  #lost(failure: Failure): void {
+    const hint = '; if this comes again and again, another client may have this client_id';
+    const isTakenPerhaps = this.#connack !== undefined && this.#options.isClientIdChosen;
+    this.#fail(isTakenPerhaps ? { ...failure, reason: `${failure.reason}${hint}` } : failure);
   }
 
   #fail(failure: Failure): void {

@@ -38,10 +38,18 @@ export class KeepAlive {
   }
 
   #look(): void {
-    if (this.#isSilent) {
-      this.#options.lost();
-      return;
-    }
+    // What came while the process was busy is read after this: timers go first.
+    if (this.#isSilent) this.#options.clock.defer(() => this.#decide());
+    else this.#ask();
+  }
+
+  #decide(): void {
+    if (this.#timer === undefined) return; // Stopped meanwhile.
+    if (this.#isSilent) this.#options.lost();
+    else this.#ask();
+  }
+
+  #ask(): void {
     this.#isSilent = true;
     this.#wait();
     this.#options.ask();

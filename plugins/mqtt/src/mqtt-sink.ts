@@ -51,6 +51,9 @@ export class MqttSink implements Sink {
   /** The last word on a message was a refusal. */
   #isProbing = false;
   #hasWarned = false;
+  /** The connection whose end was the answer to a batch. */
+  #answeredFor: MqttConnection | undefined;
+  #hasWarnedOfLoss = false;
 
   constructor(options: MqttOptions, context: SinkContext) {
     this.#options = options;
@@ -116,12 +119,14 @@ export class MqttSink implements Sink {
       const failure = answerFor(error, this.#server.peer);
       // What is under way on it, and the work that waits for it, ends with it.
       this.#connection?.giveUp(failure);
+      this.#answeredFor = this.#connection;
       return this.#withoutSecrets(failure);
     }
   }
 
   async #connect(deadline: Deadline): Promise<MqttConnection> {
     if (this.#connection?.isOpen) return this.#connection;
+    this.#tellOfLoss();
     const { protocol_version: version, clean_session: isAlwaysClean, keep_alive: keepAliveSecs } = this.#options;
     const { user, password } = this.#account;
     // MQTT 5 forbids to go on with a session that this side knows nothing of; 3.1.1 cannot begin one that lasts.
@@ -142,6 +147,7 @@ export class MqttSink implements Sink {
           answerBytesMax,
         },
         isRetained: this.#options.retain,
+        isClientIdChosen: this.#options.client_id !== undefined,
         inFlightMax: this.#options.max_in_flight,
         clock,
         files,
@@ -187,6 +193,15 @@ export class MqttSink implements Sink {
     if (failure !== undefined) progress.failure = worseOf(progress.failure, failure);
     this.#isProbing = progress.failure !== undefined;
     this.#session.settle(event, failure === undefined);
+  }
+
+  /** A client id that two have costs each of them a connection for every batch: that nobody would see otherwise. */
+  #tellOfLoss(): void {
+    const failure = this.#connection?.failure;
+    if (failure?.kind !== 'blocked' || this.#connection === this.#answeredFor || this.#hasWarnedOfLoss) return;
+    this.#hasWarnedOfLoss = true;
+    const { reason } = this.#withoutSecrets(failure);
+    this.#context.log.warn('the connection was lost while nothing was sent', { reason });
   }
 
   #tellOfSubscribers({ withoutSubscriber: events }: Progress): void {

@@ -43,7 +43,7 @@ function isServer(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname, pathname, search, hash, username, password } = new URL(text);
   const isBare = ['', '/'].includes(pathname) && search === '' && hash === '';
-  const hasAccount = [username, password].every((part) => decoded(part) !== undefined);
+  const hasAccount = [username, password].every((part) => isText(decoded(part) ?? '\0'));
   return ['mqtt:', 'mqtts:'].includes(protocol) && hostname !== '' && isBare && hasAccount;
 }
 
@@ -153,7 +153,7 @@ export const schema: z.ZodType<MqttOptions> = z
   })
   .refine(
     ({ user, password, url, protocol_version }) => {
-      return protocol_version === '5' || password === undefined || user !== undefined || hasUser(url);
+      return protocol_version === '5' || user !== undefined || hasUser(url) || !(password ?? passwordIn(url));
     },
     { error: 'expected a user beside the password: 3.1.1 knows no password alone', path: ['user'] },
   );
@@ -165,6 +165,10 @@ function needsVersion5(given: Partial<MqttOptions>): boolean {
 
 function hasUser(url: string | undefined): boolean {
   return url !== undefined && new URL(url).username !== '';
+}
+
+function passwordIn(url: string | undefined): string {
+  return url === undefined ? '' : new URL(url).password;
 }
 
 export interface Account {
