@@ -1,6 +1,6 @@
 import { Overdue } from 'spillway/plugin';
 import { describe, expect, it } from 'vitest';
-import { CannotConnect, ConnectionLost, OtherVersion, ServerRefusal } from './amqp/ending.ts';
+import { CannotConnect, ConnectionLost, OtherProtocol, ServerRefusal } from './amqp/ending.ts';
 import { Malformed } from './amqp/wire.ts';
 import { answerFor } from './failure.ts';
 
@@ -40,7 +40,7 @@ describe('what happens without a word', () => {
     [new ConnectionLost('lost', { cause: withCode('ERR_STREAM_DESTROYED') }), 'retryable'],
     [new Overdue('no answer in time'), 'retryable'],
     [new Malformed('a frame'), 'retryable'],
-    [new OtherVersion('1.0'), 'blocked'],
+    [new OtherProtocol('1.0'), 'blocked'],
     [new CannotConnect('no file'), 'blocked'],
   ])('%s is %s', (error, kind) => {
     expect(answerFor(error, 'host:1')).toEqual({ kind, reason: expect.any(String) });

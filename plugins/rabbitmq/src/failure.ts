@@ -3,7 +3,7 @@
 //
 // When in doubt a batch comes again: an unknown code is retryable, so that nothing leaves the disk because of it.
 import { networkFailure, Overdue, type SinkAnswer } from 'spillway/plugin';
-import { CannotConnect, ConnectionLost, OtherVersion, ServerRefusal } from './amqp/ending.ts';
+import { CannotConnect, ConnectionLost, OtherProtocol, ServerRefusal } from './amqp/ending.ts';
 import { Malformed } from './amqp/wire.ts';
 
 export type Failure = Extract<SinkAnswer, { readonly kind: 'retryable' | 'blocked' | 'too_large' }>;
@@ -33,7 +33,7 @@ const exceptions: readonly { readonly code: number; readonly words: RegExp; read
 export function answerFor(error: unknown, peer: string): Failure {
   if (error instanceof ServerRefusal) return answerForRefusal(error, peer);
   if (error instanceof CannotConnect) return { kind: 'blocked', reason: error.message };
-  if (error instanceof OtherVersion) return { kind: 'blocked', reason: `${peer}: ${error.message}` };
+  if (error instanceof OtherProtocol) return { kind: 'blocked', reason: `${peer}: ${error.message}` };
   if (error instanceof Overdue) return { kind: 'retryable', reason: `${peer}: ${error.message}` };
   const failure = networkFailure(error, peer);
   if (failure !== undefined) return failure;

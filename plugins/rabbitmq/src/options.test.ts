@@ -4,6 +4,7 @@ import { addressOf, schema } from './options.ts';
 
 const url = 'amqp://localhost';
 const secure = 'amqps://localhost';
+const longArgument = `declare.arguments.${'x'.repeat(256)}`;
 const certificate = { crt_file: '/c', key_file: '/k' };
 
 describe('a connection string', () => {
@@ -52,6 +53,8 @@ describe('options', () => {
     [{ connection_string: url, queue: 'q', declare: { binding_key: '#' } }, 'declare.binding_key'],
     [{ connection_string: url, exchange: 'e', declare: { binding_key: '#' } }, 'declare.binding_key'],
     [{ connection_string: url, queue: 'ä'.repeat(128) }, 'queue'],
+    [{ connection_string: `${url}/${'v'.repeat(256)}`, queue: 'q' }, 'connection_string'],
+    [{ connection_string: url, queue: 'q', declare: { arguments: { ['x'.repeat(256)]: 1 } } }, longArgument],
     [{ connection_string: url, queue: 'q', tls: {} }, 'tls'],
     [{ connection_string: secure, queue: 'q', auth: 'external' }, 'auth'],
     [{ connection_string: url, queue: 'q', auth: 'external' }, 'auth'],

@@ -1,5 +1,6 @@
 // The keys of a sink with `type: rabbitmq`, and what they mean.
 import { seconds, secret, type Template, type TlsOptions, template, tlsOptions, z } from 'spillway/plugin';
+import { shortTextBytesMax } from './amqp/wire.ts';
 import { type Address, parseConnectionString } from './connection-string.ts';
 
 export interface DeclareOptions {
@@ -33,14 +34,19 @@ export interface RabbitmqOptions {
 }
 
 /** What AMQP has one byte of length for. */
-const shortText = z
-  .string()
-  .min(1)
-  .refine((text) => Buffer.byteLength(text) <= 255, { error: 'expected no more than 255 bytes' });
+const shortText = z.string().min(1).refine(isShort, { error: 'expected no more than 255 bytes' });
 
-const connectionString = secret().refine((text) => parseConnectionString(text) !== undefined, {
-  error: 'expected amqp://user:password@host:5672/virtual-host, or amqps:// for TLS, and no ? or # behind it',
-});
+function isShort(text: string): boolean {
+  return Buffer.byteLength(text) <= shortTextBytesMax;
+}
+
+const connectionString = secret()
+  .refine((text) => parseConnectionString(text) !== undefined, {
+    error: 'expected amqp://user:password@host:5672/virtual-host, or amqps:// for TLS, and no ? or # behind it',
+  })
+  .refine((text) => isShort(parseConnectionString(text)?.virtualHost ?? ''), {
+    error: 'expected a virtual host of no more than 255 bytes',
+  });
 
 const declare: z.ZodType<DeclareOptions> = z.strictObject({
   exchange_type: z
@@ -51,7 +57,7 @@ const declare: z.ZodType<DeclareOptions> = z.strictObject({
   queue_type: z.enum(['quorum', 'classic']).default('quorum').describe('Type of the queue, which is durable.'),
   binding_key: shortText.optional().describe('What binds the queue to the exchange. Default: `#`, everything.'),
   arguments: z
-    .record(z.string().min(1), z.union([z.string(), z.number(), z.boolean()]))
+    .record(shortText, z.union([z.string(), z.number(), z.boolean()]))
     .default({})
     .describe('More arguments of the queue, such as `x-max-length` and `x-overflow`.'),
 });

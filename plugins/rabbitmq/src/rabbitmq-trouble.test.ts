@@ -165,7 +165,9 @@ describe('bytes that are no AMQP, or make no sense', () => {
   const start = methodBytes(0, 10, 10, Buffer.from([0, 9, 0, 0, 0, 0, 0, 0, 0, 5]), Buffer.from('PLAIN\0\0\0\0'));
 
   it.each([
-    ['text', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'retryable', /no AMQP/],
+    ['text', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'blocked', /no AMQP.*amqps:/],
+    ['TLS', Buffer.from([21, 3, 1, 0, 2, 2, 70]), 'blocked', /no AMQP.*amqps:/],
+    ['no frame behind one', Buffer.concat([start, Buffer.alloc(8, 21)]), 'retryable', /no frame of type 21/],
     ['another version', Buffer.from('AMQP\x01\x01\x00\x0a', 'latin1'), 'blocked', /offers 1-1-0-10/],
     ['a frame of 4 GiB', Buffer.from([1, 0, 0, 255, 255, 255, 255, 0]), 'retryable', /too large/],
     ['a frame without an end', frameBytes(1, 0, short(10)).fill(0, 9), 'retryable', /does not end/],

@@ -21,7 +21,7 @@ export class CannotConnect extends Error {
   override readonly name = 'CannotConnect';
 }
 
-/** The server speaks AMQP, but no 0-9-1: it answers with the version that it would speak, and hangs up. */
-export class OtherVersion extends Error {
-  override readonly name = 'OtherVersion';
+/** Whoever answers speaks another version of AMQP, which it names before it hangs up, or something else. */
+export class OtherProtocol extends Error {
+  override readonly name = 'OtherProtocol';
 }
