@@ -75,6 +75,10 @@ describe('what is refused, with what was expected', () => {
     [{ url: 'http://h' }, 'expected mqtt://host:port'],
     [{ url: 'mqtt://h/topic' }, 'expected mqtt://host:port'],
     [{ url: 'mqtt://a%zz@h' }, 'expected mqtt://host:port'],
+    [{ host: 'mqtt://u:p@h' }, 'expected the name or address alone'],
+    [{ host: 'u:p@h' }, 'expected the name or address alone'],
+    [{ host: 'h:1883' }, 'expected the name or address alone'],
+    [{ host: 'h/ws' }, 'expected the name or address alone'],
     [{ url: 'mqtt://a%00b@h' }, 'expected mqtt://host:port'],
     [{ url: `mqtt://u:${'p'.repeat(65_536)}@h` }, 'expected mqtt://host:port'],
     [{ url: 'mqtt://:p@h', protocol_version: '3.1.1' }, 'expected a user beside the password'],
@@ -100,6 +104,9 @@ describe('what is refused, with what was expected', () => {
 
   it.each([
     [{ host: 'h', topic: '{attribute.a+b}' }],
+    [{ host: '::1' }],
+    [{ host: 'fe80::1%eth0' }],
+    [{ host: 'my_server.example.' }],
     [{ host: 'h', protocol_version: '3.1.1', user: 'u', password: 'p' }],
     [{ url: 'mqtt://u@h', protocol_version: '3.1.1', password: 'p' }],
     [{ host: 'h', password: 'p' }],

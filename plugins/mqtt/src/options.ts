@@ -1,4 +1,5 @@
 // The keys of a sink with `type: mqtt`, under Vector's names where Vector has them, and what they mean.
+import { isIPv6 } from 'node:net';
 import {
   type SwitchableTlsOptions,
   seconds,
@@ -52,6 +53,14 @@ function isText(text: string): boolean {
   return !text.includes('\0') && !/\p{Cs}/u.test(text) && Buffer.byteLength(text) <= fieldBytesMax;
 }
 
+/** A url here would be looked up as a name, and shown with its password. */
+const host = z
+  .string()
+  .min(1)
+  .refine((text) => isIPv6(text) || /^[^\s:/@[\]]+$/.test(text), {
+    error: 'expected the name or address alone; the port has a key of its own, and a url stands in url',
+  });
+
 const textError = `expected at most ${fieldBytesMax} bytes of UTF-8 without U+0000`;
 const text = (): z.ZodString => z.string().min(1).refine(isText, { error: textError });
 
@@ -72,7 +81,7 @@ export const schema: z.ZodType<MqttOptions> = z
       .refine(isServer, { error: 'expected mqtt://host:port, or mqtts://host:port for TLS' })
       .optional()
       .describe('The server: `mqtt://host:1883`, or `mqtts://host:8883` for TLS; may hold user and password.'),
-    host: z.string().min(1).optional().describe('Name or address of the server, instead of `url`.'),
+    host: host.optional().describe('Name or address of the server, instead of `url`.'),
     port: z.int().min(1).max(65_535).optional().describe('Its port. Default: 1883, with TLS 8883.'),
     tls: switchableTlsOptions({ enabledByDefault: true })
       .optional()

@@ -78,7 +78,38 @@ describe('options', () => {
   });
 });
 
+describe('a key', () => {
+  it.each(['syslog:{{ app }}', 'x-{resource.service.name}', '{attribute.a}', '{severity}'])(
+    'is no template: %s',
+    (key) => {
+      const { error } = parse({ url, key, stream: undefined });
+      expect(error?.issues).toMatchObject([{ path: ['key'], message: /{signal} is the only placeholder/ }]);
+      expect(parse({ url, stream: key }).success).toBe(false);
+    },
+  );
+
+  it.each([
+    ['a{b', true],
+    ['{a}b{}', true],
+    ['{{signal}}:a', true],
+    ['a}b', false],
+    ['{}a', false],
+    ['a{}{b}', false],
+  ])('%s of a cluster has a slot with its companion: %s', (stream, isTaken) => {
+    expect(parse({ url, stream, cluster: true }).success).toBe(isTaken);
+    expect(parse({ url, stream }).success).toBe(true);
+    expect(parse({ url, stream, cluster: true, ids: 'auto' }).success).toBe(true);
+  });
+});
+
 describe('the server', () => {
+  it.each(['redis://h?db=3', 'redis://h/1#x', 'unix:///run/redis.sock?database=3', 'unix://run/redis.sock'])(
+    '%s says something that would be left out',
+    (text) => {
+      expect(parse({ url: text, stream: 's' }).success).toBe(false);
+    },
+  );
+
   it.each([
     ['redis://h', { address: { host: 'h', port: 6379 }, database: 0, tls: undefined }],
     [

@@ -1,5 +1,6 @@
 // The keys of a sink with `type: redis`, and what they mean.
 import { type Address, address, type Signal, seconds, secret, type TlsOptions, tlsOptions, z } from 'spillway/plugin';
+import { companionOf } from './owned-stream.ts';
 import { addressText, type NodeAddress, parseNodeAddress, parseUrl, type Server } from './server.ts';
 
 export interface RedisOptions {
@@ -35,6 +36,14 @@ const server = secret().refine((text) => parseUrl(text) !== undefined, {
 const announced = z.string().refine((text) => parseNodeAddress(text) !== undefined, {
   error: 'expected host:port as the cluster announces it, such as 10.0.0.5:6379',
 });
+
+/** Of a template such as those of other sinks or of Vector all would end up in one key that is called like it. */
+const name = z
+  .string()
+  .min(1)
+  .refine((text) => !/\{\{|\}\}|\{(?:resource|attribute)\.|\{severity\}/.test(text.replaceAll('{signal}', '')), {
+    error: 'expected a name in which {signal} is the only placeholder',
+  });
 
 const list: z.ZodType<ListOptions> = z.strictObject({
   method: z
@@ -76,12 +85,10 @@ const shape = z.strictObject({
       '`stream`: with a disk buffer every event arrives exactly once. `list`: no protection against repeats: after a ' +
         'failure events can be in the list twice.',
     ),
-  key: z
-    .string()
-    .min(1)
+  key: name
     .optional()
     .describe('Name of the stream or list. `{signal}` in it becomes `logs`, `traces` or `metrics`: then there are 3.'),
-  stream: z.string().min(1).optional().describe('The same as `key`, for a stream.'),
+  stream: name.optional().describe('The same as `key`, for a stream.'),
   list: list.optional().describe('With `data_type: list`: where and how elements are pushed.'),
   payload: z
     .enum(['json', 'protobuf'])
@@ -140,6 +147,11 @@ const rules: readonly (readonly [key: keyof RedisOptions, expected: string, isKe
     'a cluster has addresses of the form host:port, and database 0 only',
     (options) => !options.cluster || isClusterUrl(options),
   ],
+  [
+    'cluster',
+    'expected a key without }, or with a hash tag such as {app}: its companion has to be on the same node',
+    (options) => !options.cluster || options.data_type === 'list' || options.ids === 'auto' || isShared(options),
+  ],
 ];
 
 /** What each key does stands in its description; the README says what follows from it. */
@@ -148,6 +160,18 @@ export const schema: z.ZodType<RedisOptions> = shape.superRefine((options, conte
     if (!isKept(options)) context.addIssue({ code: 'custom', path: [key], message });
   }
 });
+
+/** Whether a stream and its companion have the same slot. A name with an empty hash tag shares it with none. */
+function isShared(options: RedisOptions): boolean {
+  if (!isOneOf(options.key, options.stream)) return true;
+  const stream = keyOf(options, 'logs');
+  return slotNameOf(companionOf(stream)) === slotNameOf(stream);
+}
+
+/** What decides about the slot of a key: what stands in its first braces, or without any all of it. */
+function slotNameOf(key: string): string {
+  return /^[^{]*\{([^}]+)\}/.exec(key)?.[1] ?? key;
+}
 
 function isOneOf(a: string | undefined, b: string | undefined): boolean {
   return (a === undefined) !== (b === undefined);

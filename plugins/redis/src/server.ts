@@ -29,6 +29,10 @@ export function parseUrl(text: string): (Omit<Server, 'tls'> & { readonly isEncr
   const password = decoded(url.password);
   const path = decoded(url.pathname);
   if (!/^\d{0,9}$/.test(database) || [username, password, path].includes(undefined)) return undefined;
+  // What would be left out without a word: another database, as other clients write it, or a part of the path.
+  const known = isSocket ? ['db'] : [];
+  const isPlain = url.hash === '' && [...url.searchParams.keys()].every((name) => known.includes(name));
+  if (!isPlain || (isSocket && url.hostname !== '')) return undefined;
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1') || 'localhost';
   return {
     address: isSocket ? { path: path as string } : { host, port: Number(url.port || defaultPort) },
