@@ -275,6 +275,16 @@ describe('a stream', () => {
     expect((await deliver(rig.sink(), sampleBatch('logs', 1, [2]))).kind).toBe('retryable');
   });
 
+  it('that somebody creates at the same time is waited for until every server has heard of it', async () => {
+    rig.server.failOnce(isAsking('CREATE'), { say: refusal(400, 10_058, 'stream name already in use') });
+    const sink = rig.sink({ options: { subject: 'new.{signal}', stream: 'new', create_stream: {} } });
+    expect(await deliver(sink, sampleBatch('logs', 1, [2]))).toMatchObject({
+      kind: 'retryable',
+      reason: /not there yet/,
+    });
+    expect(await deliver(sink, sampleBatch('logs', 1, [2]))).toEqual(deliveredAnswer);
+  });
+
   it('that is to be created is healthy without it, but not without JetStream', async () => {
     const sink = rig.sink({ options: { stream: 'none', create_stream: {} } });
     expect(await sink.checkHealth?.({ signal: never })).toEqual({ kind: 'healthy' });

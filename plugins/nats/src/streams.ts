@@ -43,7 +43,9 @@ export class Streams {
     const { create_stream: create } = this.#options;
     if (create === undefined) throw missing(`there is no stream ${chain.stream}`);
     await createStream(asker, chain.stream, createdSubjects(this.#options, signal), create);
-    if (!(await chain.prepare(asker))) throw missing(`stream ${chain.stream} was created, and is not there`);
+    if (await chain.prepare(asker)) return;
+    // Not every server of a cluster has heard of it yet, least of all if somebody else has created it.
+    throw new StreamError(`stream ${chain.stream} was created, and is not there yet`, 503, 0);
   }
 
   /** Asks the server anew for the names of streams. */
