@@ -70,8 +70,8 @@ function sectionParts({ subject, results }: SinkSection): string[] {
   return [
     `## ${subject.name}`,
     results === undefined
-      ? `Package \`${subject.plugin}\`. There are no results of it yet.`
-      : `Package \`${subject.plugin}\`, with version ${results.version} of the server.`,
+      ? `${packageOf(subject)}. There are no results of it yet.`
+      : `${packageOf(subject)}, with version ${results.version} of the server.`,
     [
       item(`**Acknowledged** means: ${subject.acknowledgement}`),
       item(`**Set up** with ${subject.setUp}.`),
@@ -85,6 +85,10 @@ function sectionParts({ subject, results }: SinkSection): string[] {
     ...(results === undefined ? [] : [wrapped(killsOf(Object.values(results.faults)))]),
     ...(Object.keys(figures).length === 0 ? [] : [figureList(figures)]),
   ];
+}
+
+function packageOf({ plugin }: SinkSubject): string {
+  return plugin === undefined ? 'Built in' : `Package \`${plugin}\``;
 }
 
 function killsOf(faults: readonly FaultResult[]): string {

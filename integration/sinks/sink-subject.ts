@@ -24,8 +24,8 @@ export const sinkFaultNames: readonly SinkFaultName[] = [
 export interface SinkSubject {
   /** Heading in docs/sinks.md: 'PostgreSQL', 'Redis Streams'. */
   readonly name: string;
-  /** The package with the sink: 'spillway-postgres'. */
-  readonly plugin: string;
+  /** The package with the sink: 'spillway-postgres'. None: it is built in. */
+  readonly plugin?: string;
   /** Without these the tests are skipped, with a counted reason. */
   readonly images: readonly ImageName[];
   /** The server keeps the order it was given, so it is asserted. */

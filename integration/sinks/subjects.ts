@@ -1,5 +1,6 @@
 // Every sink that goes through the faults, in the order of docs/sinks.md. After a change here, or of the words of one:
 // npm run docs:sinks
+import { collector } from './collector.ts';
 import { mqtt5, mqtt311 } from './mqtt.ts';
 import { natsJetStream } from './nats.ts';
 import { postgres } from './postgres.ts';
@@ -10,6 +11,7 @@ import type { SinkSubject } from './sink-subject.ts';
 import { syslogReceipt, syslogTcp, syslogTls } from './syslog.ts';
 
 export const subjects: readonly SinkSubject[] = [
+  collector,
   postgres,
   natsJetStream,
   redisStreams,
