@@ -362,10 +362,16 @@ describe('options', () => {
     [{ max_message_bytes: 2_047 }],
     [{ structured_data: ['scope'] }],
     [{ tls: { enabled: true, verify: false } }],
+    [{ tls: { ca_file: '/authority.pem' } }],
+    [{ tls: { verify_hostname: false } }],
     [{ hostname: '{nothing}' }],
     [{ colour: 'red' }],
   ])('%j are refused', (given) => {
     expect(parse(given).success).toBe(false);
+  });
+
+  it('may have what TLS needs while it is switched off', () => {
+    expect(parse({ tls: { enabled: false, ca_file: '/authority.pem' } }).data?.tls.enabled).toBe(false);
   });
 
   it('can be described by a JSON Schema', () => {

@@ -44,14 +44,26 @@ export function tlsOptions(): ZodType<TlsOptions> {
   return z.strictObject(keys);
 }
 
-/** The same with a key `enabled`, for a sink without such a url. */
+/**
+ * The same with a key `enabled`, for a sink without such a url. Where TLS is not the default, whoever gives another key
+ * has to say it: with a certificate and no switch, everybody could read what was meant to be encrypted.
+ */
 export function switchableTlsOptions({
   enabledByDefault,
 }: {
   readonly enabledByDefault: boolean;
 }): ZodType<SwitchableTlsOptions> {
-  const enabled = z.boolean().default(enabledByDefault).describe('Whether TLS is used.');
-  return z.strictObject({ enabled, ...keys });
+  const enabled = z.boolean().optional().describe(`Whether TLS is used. Default: ${enabledByDefault}.`);
+  return z
+    .strictObject({ enabled, ...keys })
+    .refine((given) => enabledByDefault || given.enabled !== undefined || !saysMore(given), {
+      error: 'expected enabled: true beside the other keys, or enabled: false to do without TLS',
+    })
+    .transform(({ enabled: switched = enabledByDefault, ...others }) => ({ enabled: switched, ...others }));
+}
+
+function saysMore({ verify_certificate, verify_hostname, ...texts }: TlsOptions): boolean {
+  return !verify_certificate || !verify_hostname || Object.values(texts).some(Boolean);
 }
 
 /**
