@@ -48,6 +48,15 @@ export function* piecesOf(batch: SinkBatch, options: PiecesOptions): Generator<P
   if (keys.length > 0) yield piece();
 }
 
+/** Of every event of a batch, in order. */
+export function* keysOf({ records }: SinkBatch): Generator<string> {
+  for (const { origin, id, events } of records) for (let at = 0; at < events; at += 1) yield keyOf(origin, id + at);
+}
+
+function keyOf(origin: SinkRecord['origin'], id: number): string {
+  return `${origin}-${id}`;
+}
+
 type Message = { readonly frame: string; readonly key: string };
 
 function* messagesOf({ records }: SinkBatch, options: PiecesOptions): Generator<Message | Unsendable> {
@@ -62,7 +71,7 @@ function* messagesOfRecord(
   if (decoded === undefined) return yield { unsendable: 'an event cannot be decoded' };
   let count = 0;
   for (const event of decoded) {
-    const key = `${origin}-${id + count}`;
+    const key = keyOf(origin, id + count);
     count += 1;
     if (isConfirmed(key)) continue;
     const framed = framedMessage(event, hasKeys ? key : undefined, format);

@@ -214,6 +214,19 @@ describe('what cannot be sent', () => {
     expect(markers()).toEqual(['event-000001', 'event-000002', 'event-000004']);
   });
 
+  it('has nothing sent again that stands before it, however often the batch is halved', async () => {
+    const sink = makeSink({ options: { when_too_long: 'reject', max_message_bytes: 2048 } });
+    const short = [1, 2, 3].map((id) => sampleRecord('logs', id, 1));
+    const records = [...short, sampleRecord('logs', 4, 1, 'x'.repeat(3_000))];
+    const kinds: string[] = [];
+    for (const part of [records, records.slice(0, 2), records.slice(2), records.slice(2, 3), records.slice(3)])
+      kinds.push((await deliver(sink, sampleBatchOf('logs', part))).kind);
+    expect(kinds).toEqual(['rejected', 'delivered', 'rejected', 'delivered', 'rejected']);
+    expect(markers()).toEqual(markersOf(1, 3));
+    expect(await deliver(sink, sampleBatchOf('logs', short))).toEqual({ kind: 'delivered' });
+    expect(markers()).toEqual([...markersOf(1, 3), ...markersOf(1, 3)]);
+  });
+
   it('is also what cannot be decoded', async () => {
     const record = { ...sampleRecord('logs', 1, 1), bytes: Uint8Array.of(0x0a, 0x7f) };
     const answer = await deliver(makeSink(), sampleBatchOf('logs', [record]));

@@ -20,7 +20,7 @@ import { type Confirmation, Confirmer } from './confirmation.ts';
 import { Connection, ConnectionEnded, UnexpectedAnswer } from './connection.ts';
 import type { MessageFormat } from './message.ts';
 import { messageFormat, type SyslogOptions } from './options.ts';
-import { type Piece, piecesOf } from './pieces.ts';
+import { keysOf, type Piece, piecesOf } from './pieces.ts';
 import { TcpTable } from './tcp-table.ts';
 
 type Failure = Extract<SinkAnswer, { readonly kind: 'retryable' | 'blocked' }>;
@@ -47,7 +47,7 @@ export class SyslogSink implements Sink {
   readonly #context: SinkContext;
   readonly #format: MessageFormat;
   readonly #confirmer: Confirmer;
-  /** Keys of events of a batch that is not through yet. */
+  /** Keys of events of a batch that is not through yet, always its first ones. Its parts come in order, if it has any. */
   readonly #confirmed = new Set<string>();
   #connection: Connection | undefined;
   #pieceBytesMax = pieceBytesMost;
@@ -77,6 +77,8 @@ export class SyslogSink implements Sink {
 
   async #deliver(batch: SinkBatch, signal: AbortSignal): Promise<SinkAnswer> {
     const deadline = this.#deadline(signal);
+    const [first = ''] = keysOf(batch);
+    if (!this.#confirmed.has(first)) this.#confirmed.clear(); // Another one: that was given up.
     const options = {
       format: this.#format,
       hasKeys: this.#context.origin.uuid !== undefined,
@@ -89,7 +91,7 @@ export class SyslogSink implements Sink {
       if (failure !== undefined) return failure;
       for (const key of piece.keys) this.#confirmed.add(key);
     }
-    this.#confirmed.clear();
+    for (const key of keysOf(batch)) this.#confirmed.delete(key); // It is sent again if it comes again.
     return { kind: 'delivered' };
   }
 
