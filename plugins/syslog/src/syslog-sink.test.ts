@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { type SinkAnswer, type SinkBatch, z } from 'spillway/plugin';
 import {
   markersIn,
@@ -13,6 +12,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { authorityFile, receiverTls, senderFiles } from '../test/certificates.ts';
 import { type Behaviour, ReceiverDouble } from '../test/receiver-double.ts';
+import { startSlowRelay } from '../test/slow-relay.ts';
 import { type SyslogOptions, schema } from './options.ts';
 import { SyslogSink } from './syslog-sink.ts';
 
@@ -271,26 +271,6 @@ describe('TLS', () => {
     }
   });
 
-  /** A way to a receiver on which what it says after the handshake, which is a refusal, takes a while. */
-  async function slowToRefuse(to: number): Promise<number> {
-    const relay = createServer((near) => {
-      const far = connect(to, '127.0.0.1');
-      let flights = 0;
-      near.on('data', (bytes) => {
-        flights += 1;
-        far.write(bytes);
-      });
-      far.on('data', (bytes) => setTimeout(() => near.write(bytes), flights > 1 ? 60 : 0));
-      far.on('close', () => setTimeout(() => near.destroy(), 70));
-      near.on('close', () => far.destroy());
-      for (const socket of [near, far]) socket.on('error', () => undefined);
-    });
-    relay.listen(0, '127.0.0.1');
-    await once(relay, 'listening');
-    onTestFinished(() => void relay.close());
-    return (relay.address() as AddressInfo).port;
-  }
-
   it.each([
     ['an authority that is not trusted', { enabled: true }],
     ['a certificate of another name', { ...tls, server_name: 'elsewhere.example' }],
@@ -305,6 +285,14 @@ describe('TLS', () => {
     expect((await sink.checkHealth({ signal })).kind).toBe('blocked');
     expect(JSON.stringify([answer, sink.log.lines])).not.toContain('pa$$word');
     expect(receiver.receivedBytes).toBe(0);
+  });
+
+  it('does not wait longer for a file that cannot be read than for anything else', async () => {
+    const sink = makeSink({ options: { tls, connect_timeout_secs: 0.05 }, timeoutMs: 200 });
+    const readText = () => new Promise<never>(() => undefined);
+    Object.assign(sink.world, { files: Object.assign(Object.create(sink.world.files), { readText }) });
+    const reason = expect.stringContaining('no answer in time while reading certificates');
+    expect(await deliver(sink, small())).toEqual({ kind: 'retryable', reason });
   });
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('shows a certificate where one is asked for, over %s', async (version) => {
@@ -329,7 +317,9 @@ describe('TLS', () => {
 
   it('gives no receipt before a receiver has had time to refuse the certificate', async () => {
     await secured({ requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' });
-    const port = await slowToRefuse(receiver.port);
+    const relay = await startSlowRelay(receiver.port);
+    onTestFinished(() => void relay.close());
+    const { port } = relay.address() as AddressInfo;
     const sink = makeSink({ options: { address: `127.0.0.1:${port}`, confirm: 'receipt', tls } });
     for (let tries = 0; tries < 3; tries += 1) expect((await deliver(sink, small())).kind).not.toBe('delivered');
   });

@@ -187,7 +187,8 @@ export class SyslogSink implements Sink {
   async #open(deadline: Deadline): Promise<Connection> {
     const { address, tls, keepalive, connect_timeout_secs } = this.#options;
     const { clock, files } = this.#context.world;
-    const settings = tls.enabled ? await readTls(tls, files).catch(unreadable) : undefined;
+    const reading = tls.enabled ? readTls(tls, files).catch(unreadable) : undefined;
+    const settings = reading && (await deadline.within(reading, 'reading certificates'));
     const peer = { address, tls: settings, keepAliveMs: keepalive.time_secs };
     return await Connection.open(peer, clock, deadline.shortened(connect_timeout_secs));
   }
