@@ -47,7 +47,7 @@ export class SyslogSink implements Sink {
   readonly #context: SinkContext;
   readonly #format: MessageFormat;
   readonly #confirmer: Confirmer;
-  /** Keys of events of a batch that is not through yet, always its first ones. Its parts come in order, if it has any. */
+  /** Keys of events of a batch that is not through yet, always its first ones; its parts come in order. */
   readonly #confirmed = new Set<string>();
   #connection: Connection | undefined;
   #pieceBytesMax = pieceBytesMost;

@@ -1,5 +1,5 @@
-// A way to a receiver over TLS on which what comes after the handshake, which is a refusal, takes a while: bytes that are
-// acknowledged by then say nothing about it.
+// A way to a receiver over TLS on which what comes after the handshake, which is a refusal, takes a while: bytes that
+// are acknowledged by then say nothing about it.
 
 import { once } from 'node:events';
 import { connect, createServer, type Server } from 'node:net';
