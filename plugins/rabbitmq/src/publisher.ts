@@ -6,7 +6,7 @@
 // A batch that was not answered completely comes again while the connection lives on, when the server blocks publishers
 // or a queue is full. Then only what is not on the server yet is sent; what is still under way is only waited for. So
 // waiting repeats nothing, and nothing is written to a server that does not read. Only a lost connection leaves behind
-// messages of which nobody knows.
+// messages of which nobody knows; what was confirmed on it is known to the next one.
 import type { AmqpConnection, ConnectionEvents } from './amqp/connection.ts';
 import { type Publication, publicationFrames } from './amqp/method.ts';
 import { Malformed } from './amqp/wire.ts';
@@ -39,6 +39,15 @@ export class Publisher implements ConnectionEvents {
   #nextTag = 1;
   #confirmations = 0;
   #wakeUp: () => void = () => undefined;
+
+  /** For another connection: knows what of the last batch is on the server, and nothing of what was under way. */
+  successor(): Publisher {
+    const next = new Publisher();
+    for (const [key, sent] of this.#batch) {
+      if (sent.state === 'confirmed' && !isMissing(sent)) next.#batch.set(key, sent);
+    }
+    return next;
+  }
 
   /** How many messages were confirmed or refused: whether the server does something. */
   get confirmations(): number {

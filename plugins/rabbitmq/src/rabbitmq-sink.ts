@@ -44,6 +44,8 @@ export class RabbitmqSink implements Sink {
   readonly #context: SinkContext;
   readonly #peer: string;
   #line: Line | undefined;
+  /** Of the last connection. */
+  #publisher = new Publisher();
   #isClosed = false;
   /** Settles when nobody uses the connection: a look at the health may come beside a batch. */
   #turn: Promise<void> = Promise.resolve();
@@ -113,7 +115,8 @@ export class RabbitmqSink implements Sink {
   async #connect(deadline: Deadline): Promise<Line> {
     if (this.#line !== undefined && this.#line.connection.ended === undefined) return this.#line;
     this.#line = undefined;
-    const publisher = new Publisher();
+    const publisher = this.#publisher.successor();
+    this.#publisher = publisher;
     const server = await deadline.within(this.#server(), 'reading certificates');
     const connection = await openConnection(server, {
       clock: this.#context.world.clock,

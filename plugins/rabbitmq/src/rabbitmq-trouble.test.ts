@@ -45,6 +45,14 @@ describe('a connection that is lost', () => {
     }
   });
 
+  it('has nothing sent again that was confirmed before', async () => {
+    rig.server.fault = () => (rig.server.published.length === 3 ? { closeConnection: 320, text: 'a test' } : undefined);
+    const answers = await deliverInTheEnd(rig.sink(), sampleBatch('logs', 1, [5]));
+    expect(answers.map(({ kind }) => kind)).toEqual(['retryable', 'delivered']);
+    expect(rig.markers().filter((marker) => markersOf(1, 2).includes(marker))).toEqual(markersOf(1, 2));
+    expect(new Set(rig.markers())).toEqual(new Set(markersOf(1, 5)));
+  });
+
   it('while nothing is sent is opened again by the next batch, and by nobody before', async () => {
     const sink = rig.sink();
     await deliver(sink, sampleBatch('logs', 1, [1]));
