@@ -30,7 +30,7 @@ async function check(plugin: string, config: Keys): Promise<void> {
   await loadSettings({ ...request, text: stringify(config) });
 }
 
-/** The whole config with each part in its sink: one with a type begins a sink of its own, others add to the last one. */
+/** The whole config with each part in its sink: one with a type is a sink of its own, others add to the last one. */
 function* withParts({ sinks, ...whole }: Whole, parts: readonly Keys[]): Generator<Keys> {
   const [[id, first] = ['', {}]] = Object.entries(sinks);
   const { type, inputs, buffer } = first;
