@@ -20,6 +20,8 @@ const integration = ['integration/**/*.test.ts'];
 const machine = ['disk-full', 'power-cut', 'soak', 'pipeline-outage'].map((name) => `integration/${name}.test.ts`);
 /** Tests of servers wait most of the time: for a start, a time-out, the end of a fault. */
 const workersBeside = 2 * availableParallelism();
+/** A sample waits, too, for peers that do not answer. At full scale the simulations leave no processor idle. */
+const workersForUnits = availableParallelism() + (scale === 'sample' ? 1 : 0);
 
 const excluded = ['**/node_modules/**', '**/dist/**', '**/.cache/**', ...(scale === 'full' ? [] : onlyFull)];
 
@@ -52,7 +54,13 @@ const project = (name: string, own: Project): ViteUserConfig => ({
 
 const files: Project =
   suite === 'unit'
-    ? { ...everywhere, include: sampled, exclude: excluded, maxWorkers: 2, sequence: { sequencer: LongestFirst } }
+    ? {
+        ...everywhere,
+        include: sampled,
+        exclude: excluded,
+        maxWorkers: workersForUnits,
+        sequence: { sequencer: LongestFirst },
+      }
     : {
         sequence: { sequencer: LongestFirst },
         projects: [
