@@ -45,7 +45,7 @@ it.each<readonly [string, Buffer | string]>([
   const withPassword = { url: `redis://:secret-word@127.0.0.1:${port}`, key: 'events' };
   const kinds = [{ cluster: true }, { ids: 'auto' }, { data_type: 'list', wait_replicas: 1 }];
   for (const options of [withPassword, ...[{}, ...kinds].map((kind) => ({ url, key: 'events', ...kind }))]) {
-    const { deliver } = bench.make({ options, timeoutMs: 300 });
+    const { deliver } = bench.make({ options, timeoutMs: 100 });
     const outcome = await deliver(sampleBatch('logs', 1, [2])).catch((error: unknown) => error);
     expect(JSON.stringify(outcome)).not.toContain('secret-word');
     expect([options, outcome]).toMatchObject([{}, { kind: 'retryable', reason: expect.stringMatching(/.../) }]);
