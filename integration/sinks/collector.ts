@@ -47,7 +47,8 @@ export class CollectorSubject implements StartedSubject {
   }
 
   get sink(): StartedSubject['sink'] {
-    return { type: 'otlp', endpoint: this.collector.url };
+    // Compressed, these events are so few bytes that a slow link would hardly be felt.
+    return { type: 'otlp', endpoint: this.collector.url, compression: 'none' };
   }
 
   answers(): Promise<boolean> {
