@@ -1,6 +1,9 @@
 // A log of this machine is written again, line by line, rotated by rename and by copy-and-truncate, and tailed all the
 // while by a pipeline that is stopped and killed: after removing repeats by fingerprint and offset, every line is in
 // the output, none twice and none invented.
+//
+// Old files are removed, as logrotate does, but never one that is not in the output: on a busy disk the rotations of a
+// second, which are a month of a real log, overtake the pipeline, and what is gone nobody can read.
 import {
   appendFileSync,
   copyFileSync,
@@ -40,14 +43,19 @@ function realLines(): readonly string[] {
   return ['2026-11-20 14:00:00 status installed nothing:amd64 0.1-1', 'ünïcödé \t and "quotes"', '   '];
 }
 
-type Summary = { readonly lines: number; readonly rotations: number; readonly ends: number; readonly repeats: number };
+type Summary = { readonly lines: number; readonly rotations: number; readonly removals: number; readonly ends: number };
 
 class Run {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'spillway-file-tail-'));
   readonly #random = new SeededRandom(seed);
   readonly #real = realLines();
   readonly #written = new Set<string>();
+  /** How often each line is in the output, repeats by fingerprint and offset left out. */
+  readonly #seen = new Map<string, number>();
+  readonly #places = new Set<string>();
+  #outputEnd = 0;
   #rotations = 0;
+  #removals = 0;
   #ends = 0;
 
   async run(): Promise<Summary> {
@@ -62,9 +70,9 @@ class Run {
       if (draw < 0.3) this.#rotate(draw < 0.15 ? 'rename' : 'copy');
       else if (draw < 0.45) await this.#restart(pipeline, draw < 0.4 ? 'kill' : 'stop');
     }
-    const repeats = await this.#untilComplete(pipeline);
+    await this.#untilComplete(pipeline);
     expect(await pipeline.stop()).toBe(0);
-    return { lines: this.#written.size, rotations: this.#rotations, ends: this.#ends, repeats };
+    return { lines: this.#written.size, rotations: this.#rotations, removals: this.#removals, ends: this.#ends };
   }
 
   end(): void {
@@ -109,10 +117,13 @@ sinks:
   #rotate(how: 'rename' | 'copy'): void {
     if (!existsSync(this.#log)) return;
     this.#rotations += 1;
-    for (let number = keptFiles; number >= 1; number--) {
-      const path = `${this.#log}.${number}`;
-      if (existsSync(path)) renameSync(path, `${this.#log}.${number + 1}`);
+    let files = 0;
+    while (existsSync(`${this.#log}.${files + 1}`)) files += 1;
+    for (; files >= keptFiles && this.#isInOutput(`${this.#log}.${files}`); files--) {
+      rmSync(`${this.#log}.${files}`);
+      this.#removals += 1;
     }
+    for (let number = files; number >= 1; number--) renameSync(`${this.#log}.${number}`, `${this.#log}.${number + 1}`);
     if (how === 'rename') {
       renameSync(this.#log, `${this.#log}.1`);
     } else {
@@ -133,16 +144,15 @@ sinks:
     await pipeline.until(({ state }) => state === 'running');
   }
 
-  /** Resolves with the number of repeats once every line is there; otherwise with what is missing, as an error. */
-  async #untilComplete(pipeline: SpillwayProcess): Promise<number> {
+  /** Resolves once every line is there; otherwise says what is missing, as an error. */
+  async #untilComplete(pipeline: SpillwayProcess): Promise<void> {
     const started = performance.now();
     for (;;) {
-      const { seen, repeats } = this.#output();
-      const missing = [...this.#written].filter((line) => (seen.get(line) ?? 0) === 0);
+      this.#readOutput();
+      const missing = [...this.#written].filter((line) => !this.#seen.has(line));
       if (missing.length === 0) {
-        const twice = [...seen].filter(([line, count]) => count > 1 || !this.#written.has(line));
-        expect(twice).toEqual([]);
-        return repeats;
+        expect([...this.#seen].filter(([line, count]) => count > 1 || !this.#written.has(line))).toEqual([]);
+        return;
       }
       if (performance.now() - started > 20_000) {
         throw new Error(`${missing.length} lines are missing, the first: ${missing[0]}\n${pipeline.log.slice(-3_000)}`);
@@ -151,20 +161,25 @@ sinks:
     }
   }
 
-  /** How often each line is there, repeats by fingerprint and offset left out. */
-  #output(): { readonly seen: ReadonlyMap<string, number>; readonly repeats: number } {
+  #isInOutput(path: string): boolean {
+    this.#readOutput();
+    const lines = readFileSync(path, 'utf8').split('\n');
+    return lines.every((line) => line === '' || this.#seen.has(line));
+  }
+
+  /** Reads the whole lines that have come to the output since. What a kill has torn, the next life cuts off. */
+  #readOutput(): void {
     const path = join(this.folder, 'out.jsonl');
-    const seen = new Map<string, number>();
-    const places = new Set<string>();
-    let repeats = 0;
-    for (const request of existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []) {
-      for (const { body, place } of request.endsWith('}') ? recordsOf(request) : []) {
-        if (places.has(place)) repeats += 1;
-        else seen.set(body, (seen.get(body) ?? 0) + 1);
-        places.add(place);
+    const bytes = existsSync(path) ? readFileSync(path).subarray(this.#outputEnd) : Buffer.alloc(0);
+    const end = bytes.lastIndexOf('\n') + 1;
+    this.#outputEnd += end;
+    for (const request of bytes.toString('utf8', 0, end).split('\n')) {
+      for (const { body, place } of request === '' ? [] : recordsOf(request)) {
+        if (this.#places.has(place)) continue;
+        this.#places.add(place);
+        this.#seen.set(body, (this.#seen.get(body) ?? 0) + 1);
       }
     }
-    return { seen, repeats };
   }
 }
 
@@ -201,6 +216,7 @@ test(name, { timeout: timeoutMs }, async () => {
   try {
     const summary = await repeatable({ file, name, seed }, () => run.run());
     expect(summary.rotations).toBeGreaterThan(rounds / 8);
+    expect(summary.removals).toBeGreaterThan(rounds / 20);
     expect(summary.ends).toBeGreaterThan(rounds / 20);
     expect(summary.lines).toBeGreaterThan(rounds * 20);
   } finally {

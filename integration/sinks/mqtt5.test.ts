@@ -93,7 +93,9 @@ test.for([5, '3.1.1'])(
     expect(tap.resumed).toBe(1);
     expect(tap.repeats).toBeGreaterThan(0);
     expect(tap.repeats).toBeLessThanOrEqual(10);
-    expect(tap.publishes).toBe(200 + tap.repeats);
+    // Of those that were under way, the cut may have come before the tap read them: marked, and seen once.
+    expect(tap.publishes).toBeGreaterThanOrEqual(200);
+    expect(tap.publishes).toBeLessThanOrEqual(200 + tap.repeats);
     expect([...new Set(await found(reader))]).toEqual(markersOf(1, 200));
   },
 );
