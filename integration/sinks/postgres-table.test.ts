@@ -5,6 +5,7 @@ import type { Sink, SinkAnswer, SinkBatch } from '../../src/pipeline/contract/si
 import {
   markerOf,
   markersIn,
+  markersOf,
   realWorld,
   type SinkHarness,
   sampleBatch,
@@ -271,6 +272,29 @@ describe('another transaction', () => {
       await server.client.run('ALTER ROLE postgres RESET default_transaction_isolation');
     }
   });
+});
+
+check('a server that takes longer for a batch than there is time gets it in portions, each event once', async () => {
+  const own = newTable();
+  const events = 20;
+  await server.client.run(
+    createTable(own),
+    `CREATE FUNCTION ${own}_wait() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$`,
+    // For rows that are inserted, not for those that are left out.
+    `CREATE TRIGGER slow AFTER INSERT ON ${own} FOR EACH ROW EXECUTE FUNCTION ${own}_wait()`,
+  );
+  const sink = sinkOf({ table: own }, 500);
+  const batch = sampleBatch('logs', 1, [7, 13]);
+  const answers: SinkAnswer[] = [];
+  while (answers.at(-1)?.kind !== 'delivered') {
+    answers.push(await deliver(sink, batch));
+    expect(answers.length, JSON.stringify(answers.slice(-2))).toBeLessThan(3 * events);
+  }
+  expect(answers[0]).toMatchObject({ kind: 'retryable', reason: /no answer in time while inserting$/ });
+  expect(new Set(answers.slice(1, -1).map(({ kind }) => kind))).toEqual(new Set(['retryable']));
+  const found = await server.client.run(`SELECT event FROM ${own} ORDER BY epoch, id`);
+  expect(found.flatMap(([event]) => markersIn(event ?? ''))).toEqual(markersOf(1, events));
 });
 
 describe('a standby that should confirm', () => {

@@ -1,10 +1,12 @@
-// The sink: takes a batch, makes rows of it, and inserts them in one statement, which is one transaction.
+// The sink: takes a batch, makes rows of it, and inserts them in one statement, which is one transaction; in several
+// where the server has shown that one takes too long (portion.ts).
 //
 // It keeps no queue and repeats nothing. As many connections as there are batches at once; one that was lost is opened
 // again with the next batch, which is what sets the pace of reconnecting: the driver's backoff.
 import {
   Deadline,
   type HealthAnswer,
+  Overdue,
   type Signal,
   type Sink,
   type SinkAnswer,
@@ -15,8 +17,10 @@ import { CancelRequests } from './cancel-request.ts';
 import { PostgresConnection } from './connection.ts';
 import { answerFor, isUsableAfter } from './failure.ts';
 import type { PostgresOptions } from './options.ts';
-import { rowsOf } from './rows.ts';
+import { leavesTime, Portion } from './portion.ts';
+import { type Rows, rowsOf } from './rows.ts';
 import { Session } from './session.ts';
+import type { Insert } from './table.ts';
 import { type Target, targetOf } from './target.ts';
 
 export function createPostgresSink(options: PostgresOptions, context: SinkContext): PostgresSink {
@@ -29,6 +33,9 @@ export class PostgresSink implements Sink {
   readonly #context: SinkContext;
   readonly #target: Target;
   readonly #cancels: CancelRequests;
+  readonly #portion: Portion;
+  /** Events of a batch, from its first one on, that are confirmed. It is the same object when it comes again. */
+  readonly #done = new WeakMap<SinkBatch, number>();
   #idle: Session[] = [];
   /** Whose tables the health check looks at where each signal has its own. */
   readonly #seen = new Set<Signal>();
@@ -39,12 +46,16 @@ export class PostgresSink implements Sink {
     this.#context = context;
     this.#target = targetOf(options, context.id, context.world.files);
     this.#cancels = new CancelRequests(this.#target, context.world.clock);
+    this.#portion = new Portion(context.timeoutMs);
     if (!options.table.includes('{signal}')) this.#seen.add('logs');
   }
 
   async deliver(batch: SinkBatch, { signal }: { readonly signal: AbortSignal }): Promise<SinkAnswer> {
     this.#seen.add(batch.signal);
-    return await this.#answer(signal, (session, deadline) => this.#insert(session, batch, deadline));
+    const answer = await this.#answer(signal, (session, deadline) => this.#insert(session, batch, deadline));
+    const done = this.#done.get(batch);
+    if (answer.kind !== 'retryable' || done === undefined) return answer;
+    return { ...answer, reason: `${answer.reason}; ${done} of ${batch.events} events are in` };
   }
 
   async checkHealth({ signal }: { readonly signal: AbortSignal }): Promise<HealthAnswer> {
@@ -61,17 +72,42 @@ export class PostgresSink implements Sink {
   }
 
   async #insert(session: Session, batch: SinkBatch, deadline: Deadline): Promise<SinkAnswer> {
+    const { clock } = this.#context.world;
     const insert = await session.insertOf(batch.signal, deadline);
-    const rows = rowsOf(batch, insert.columns);
-    if (rows.kind !== 'rows') return rows;
-    const { count, isUnreplicated } = await session.insert(insert, rows.parameters, deadline);
-    if (isUnreplicated) return this.#unreplicated();
-    const { changedEvents } = rows;
+    for (let done = this.#done.get(batch) ?? 0; ; ) {
+      const rows = rowsOf(batch, insert.columns, { first: done, rowsMax: this.#portion.rowsMax });
+      if (rows.kind !== 'rows') return rows;
+      const startedMs = clock.monotonic();
+      const answer = await this.#commit(session, insert, rows, deadline);
+      if (answer.kind !== 'delivered') return answer;
+      const tookMs = clock.monotonic() - startedMs;
+      this.#portion.committed({ rows: rows.count, tookMs });
+      done += rows.count;
+      if (done >= batch.events) return answer;
+      this.#done.set(batch, done);
+      if (!leavesTime(deadline.leftMs, tookMs)) {
+        return { kind: 'retryable', reason: `${this.#target.peer}: the time is too short for a batch` };
+      }
+    }
+  }
+
+  /** Nothing counts as done before it is known to be safe, what was there already included. */
+  async #commit(
+    session: Session,
+    insert: Insert,
+    { parameters, count, changedEvents }: Extract<Rows, { kind: 'rows' }>,
+    deadline: Deadline,
+  ): Promise<SinkAnswer> {
     const { log } = this.#context;
-    if (count < batch.events) {
-      log.info('left out events that are in the table already', { events: batch.events - count });
-      const { isUnreplicated: isStill } = await session.confirmEarlier(deadline);
-      if (isStill) return this.#unreplicated();
+    const inserted = await session.insert(insert, parameters, deadline).catch((error: unknown) => {
+      if (error instanceof Overdue && !deadline.signal.aborted) this.#portion.ranOutOfTime(count);
+      throw error;
+    });
+    if (inserted.isUnreplicated) return this.#unreplicated();
+    if (inserted.count < count) {
+      log.info('left out events that are in the table already', { events: count - inserted.count });
+      const { isUnreplicated } = await session.confirmEarlier(deadline);
+      if (isUnreplicated) return this.#unreplicated();
     }
     if (changedEvents > 0) {
       log.warn('replaced characters that PostgreSQL cannot hold', { events: changedEvents });

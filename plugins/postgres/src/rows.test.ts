@@ -29,9 +29,21 @@ describe('rows of a batch', () => {
     const large = 'x'.repeat(2_000);
     const [id] = columns('id');
     const all = [...columns('json'), id as RowColumn];
-    expect(rowsOf(sampleBatch('logs', 1, [1], large), all, 1_000).kind).toBe('rows');
-    expect(rowsOf(sampleBatch('logs', 1, [2], large), all, 1_000).kind).toBe('too_large');
-    expect(rowsOf(sampleBatch('logs', 1, [2], large), all, 10_000).kind).toBe('rows');
+    expect(rowsOf(sampleBatch('logs', 1, [1], large), all, { bytesMax: 1_000 }).kind).toBe('rows');
+    expect(rowsOf(sampleBatch('logs', 1, [2], large), all, { bytesMax: 1_000 }).kind).toBe('too_large');
+    expect(rowsOf(sampleBatch('logs', 1, [2], large), all, { bytesMax: 10_000 }).kind).toBe('rows');
+  });
+
+  it('are those of a portion, which may begin and end within a record', () => {
+    const batch = sampleBatch('logs', 1, [3, 0, 1, 4]);
+    for (let first = 0; first < 8; first += 1) {
+      for (let rowsMax = 1; rowsMax < 10; rowsMax += 1) {
+        const rows = rowsOf(batch, columns('id'), { first, rowsMax });
+        const wanted = ['1', '2', '3', '4', '5', '6', '7', '8'].slice(first, first + rowsMax);
+        expect(rows).toMatchObject({ kind: 'rows', count: wanted.length });
+        expect(textsIn(rows)).toEqual([wanted]);
+      }
+    }
   });
 
   it('are not made of an origin that is none', () => {

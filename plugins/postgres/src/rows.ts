@@ -1,4 +1,5 @@
-// A batch as the parameters of one statement: an array for each column, with a text or NULL for each event.
+// A batch, or a portion of one, as the parameters of a statement: an array for each column, with a text or NULL for
+// each event.
 
 import { eachEvent, keyedEvents, type SinkBatch, type SinkRecord, type TelemetryEvent } from 'spillway/plugin';
 import { type ColumnSource, needsFields } from './column-source.ts';
@@ -15,6 +16,7 @@ export type Rows =
   | {
       readonly kind: 'rows';
       readonly parameters: readonly Buffer[];
+      readonly count: number;
       /** Events in which a character was replaced that the server cannot hold. */
       readonly changedEvents: number;
     }
@@ -23,30 +25,54 @@ export type Rows =
 /** Bytes of all rows of a batch, at most. Events repeat their resource, so these can be many times the batch. */
 const rowsBytesMax = 32 * 1024 * 1024;
 
-export function rowsOf(batch: SinkBatch, columns: readonly RowColumn[], bytesMax: number = rowsBytesMax): Rows {
+export interface PortionOptions {
+  /** Events of the batch before the first one of the portion. */
+  readonly first?: number;
+  readonly rowsMax?: number;
+  readonly bytesMax?: number;
+}
+
+export function rowsOf(batch: SinkBatch, columns: readonly RowColumn[], options: PortionOptions = {}): Rows {
+  const { first = 0, rowsMax = Number.POSITIVE_INFINITY, bytesMax = rowsBytesMax } = options;
   const arrays = columns.map(() => new TextArray());
   const hasFields = columns.some(({ source }) => needsFields(source));
+  let count = 0;
   let changedEvents = 0;
-  for (const record of batch.records) {
-    for (const facts of factsOf(record, hasFields)) {
-      if (facts === undefined) return { kind: 'rejected', reason: 'an event cannot be decoded, so it has no fields' };
-      let isChanged = false;
-      for (const [at, { source, isJson }] of columns.entries()) {
-        const found = columnText(source, facts, isJson);
-        if (found.text === undefined && source.kind === 'json') {
-          return { kind: 'rejected', reason: 'an event cannot be decoded, so it has no JSON' };
-        }
-        arrays[at]?.add(found.text);
-        isChanged ||= found.isChanged;
+  for (const facts of factsFrom(batch, first, hasFields)) {
+    if (facts === undefined) return { kind: 'rejected', reason: 'an event cannot be decoded, so it has no fields' };
+    let isChanged = false;
+    for (const [at, { source, isJson }] of columns.entries()) {
+      const found = columnText(source, facts, isJson);
+      if (found.text === undefined && source.kind === 'json') {
+        return { kind: 'rejected', reason: 'an event cannot be decoded, so it has no JSON' };
       }
-      if (isChanged) changedEvents += 1;
-      const byteLength = arrays.reduce((sum, array) => sum + array.byteLength, 0);
-      if (byteLength <= bytesMax || batch.events === 1) continue;
+      arrays[at]?.add(found.text);
+      isChanged ||= found.isChanged;
+    }
+    if (isChanged) changedEvents += 1;
+    const byteLength = arrays.reduce((sum, array) => sum + array.byteLength, 0);
+    if (byteLength > bytesMax && batch.events > 1) {
       const reason = `its events, each with its resource, make rows of more than ${bytesMax} bytes`;
       return { kind: 'too_large', reason };
     }
+    count += 1;
+    if (count >= rowsMax) break;
   }
-  return { kind: 'rows', parameters: arrays.map((array) => array.encode()), changedEvents };
+  return { kind: 'rows', parameters: arrays.map((array) => array.encode()), count, changedEvents };
+}
+
+function* factsFrom(batch: SinkBatch, first: number, hasFields: boolean): Generator<EventFacts | undefined> {
+  let skipped = first;
+  for (const record of batch.records) {
+    if (skipped >= record.events) {
+      skipped -= record.events;
+      continue;
+    }
+    for (const facts of factsOf(record, hasFields)) {
+      if (facts === undefined || skipped === 0) yield facts;
+      else skipped -= 1;
+    }
+  }
 }
 
 /** Undefined stands for events that cannot be decoded. */

@@ -52,6 +52,8 @@ export class PostgresDouble {
   readonly tables: Map<string, DoubleTable> = new Map();
   /** Texts of all statements, in order. */
   readonly statements: string[] = [];
+  /** Rows of all inserts, in order, whatever became of them. */
+  readonly insertedRows: number[] = [];
   /** Ids of connections whose statement somebody wanted to be cancelled. */
   readonly cancelled: number[] = [];
   readonly startups: Readonly<Record<string, string>>[] = [];
@@ -61,8 +63,8 @@ export class PostgresDouble {
   tls: { readonly key: string; readonly cert: string } | undefined;
   /** What it answers instead of yes or no to the wish for TLS. */
   tlsAnswer: Buffer | undefined;
-  /** Asked for every statement, and for logging in. */
-  fault: (kind: StatementKind, text: string) => Fault | undefined = () => undefined;
+  /** Asked for every statement with the rows that it inserts, and for logging in. */
+  fault: (kind: StatementKind, text: string, rows: number) => Fault | undefined = () => undefined;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -206,7 +208,7 @@ export class PostgresDouble {
   }
 
   #logIn({ id, socket }: Session, password: string | undefined): void {
-    const fault = this.fault('startup', '');
+    const fault = this.fault('startup', '', 0);
     if (fault === 'drop' || fault === 'lose') socket.destroy();
     else if (fault === 'hang') return;
     else if (fault !== undefined && 'error' in fault) socket.end(errorMessage(fault.error, 'FATAL'));
@@ -221,7 +223,10 @@ export class PostgresDouble {
   #execute({ text, parameters, socket }: Session): void {
     this.statements.push(text);
     const kind = kindOf(text);
-    const fault = this.fault(kind, text);
+    const [first] = kind === 'insert' ? parameters : [];
+    const rows = first === undefined ? 0 : textsOf(first).length;
+    if (kind === 'insert') this.insertedRows.push(rows);
+    const fault = this.fault(kind, text, rows);
     if (fault === 'drop') socket.destroy();
     else if (fault === 'lose') {
       this.#answerTo(kind, text, parameters);
