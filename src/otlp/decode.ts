@@ -24,8 +24,8 @@ export function decodeRequest<Kind extends Signal>(signal: Kind, bytes: Uint8Arr
 
 /** Undefined: malformed. */
 export function decodeMessage(message: Message, bytes: Uint8Array): object | undefined {
-  const target: Plain = {};
-  return new Decoder(bytes).message(message, target, bytes.length, 0) ? target : undefined;
+  const target = {};
+  return new Decoder(bytes).message(message, target, { start: 0, end: bytes.length, depth: 0 }) ? target : undefined;
 }
 
 export type MetricKind = 'gauge' | 'sum' | 'histogram' | 'exponentialHistogram' | 'summary';
@@ -76,21 +76,34 @@ function* pointsOf(metric: Metric, resource: Resource, scope: Scope): Generator<
   const kind = metricKinds.find((name) => metric[name] !== undefined);
   if (kind === undefined) return;
   const data = metric[kind] as NonNullable<Metric['sum']>;
+  const around = metricOfPoints(metric, kind, data);
+  for (const event of data.dataPoints ?? []) yield { resource, scope, event, metric: around };
+}
+
+export function metricOfPoints(metric: Metric, kind: MetricKind, data: NonNullable<Metric['sum']>): MetricOfPoint {
   const { name = '', description = '', unit = '', metadata = [] } = metric;
-  const { aggregationTemporality = 0, isMonotonic = false, dataPoints = [] } = data;
-  const around: MetricOfPoint = { kind, name, description, unit, metadata, aggregationTemporality, isMonotonic };
-  for (const event of dataPoints) yield { resource, scope, event, metric: around };
+  const { aggregationTemporality = 0, isMonotonic = false } = data;
+  return { kind, name, description, unit, metadata, aggregationTemporality, isMonotonic };
 }
 
 function listOf(message: object, name: string): readonly Plain[] {
   return ((message as Plain)[name] ?? []) as readonly Plain[];
 }
 
-class Decoder {
+/** A part of the bytes, and how many messages inside each other it is in. */
+export interface Part {
+  readonly start: number;
+  readonly end: number;
+  readonly depth: number;
+}
+
+/** Reads messages that lie in the same bytes. */
+export class Decoder {
   readonly #bytes: Buffer;
   readonly #view: DataView;
   readonly #reader: WireReader;
-  #messageCount = 0;
+  /** How many messages were read, for the bound on them. Those of one request count together. */
+  messageCount: number = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -98,10 +111,25 @@ class Decoder {
     this.#reader = new WireReader(bytes);
   }
 
-  /** Reads a message up to `end` into `target`. False: it is malformed. */
-  message(message: Message, target: Plain, end: number, depth: number): boolean {
-    this.#messageCount += 1;
-    if (depth > nestingMax || this.#messageCount > messagesMax) return false;
+  /** Reads a message into `target`. False: it is malformed. */
+  message(message: Message, target: object, { start, end, depth }: Part): boolean {
+    this.#reader.position = start;
+    return this.#message(message, target as Plain, end, depth);
+  }
+
+  /** Reads some of a message's fields, that lie side by side, into `target`. False: they are malformed. */
+  fields(message: Message, target: object, { start, end, depth }: Part): boolean {
+    this.#reader.position = start;
+    return this.#fields(message, target as Plain, end, depth);
+  }
+
+  #message(message: Message, target: Plain, end: number, depth: number): boolean {
+    this.messageCount += 1;
+    if (depth > nestingMax || this.messageCount > messagesMax) return false;
+    return this.#fields(message, target, end, depth);
+  }
+
+  #fields(message: Message, target: Plain, end: number, depth: number): boolean {
     const reader = this.#reader;
     while (reader.position < end) {
       const tag = reader.tag(end);
@@ -158,7 +186,7 @@ class Decoder {
 
   #inner(message: Message, target: Plain, end: number, depth: number): boolean {
     const next = this.#reader.lengthEnd(end);
-    return next !== malformed && this.message(message, target, next, depth + 1);
+    return next !== malformed && this.#message(message, target, next, depth + 1);
   }
 
   #scalar(field: Field, end: number): unknown {

@@ -58,7 +58,8 @@ export function splitEvents(signal: Signal, bytes: Uint8Array): Uint8Array[] {
   return [...eachRequest(signal, bytes)];
 }
 
-function outlineOf(signal: Signal, bytes: Uint8Array): Outline {
+/** Throws where countEvents says undefined. */
+export function outlineOf(signal: Signal, bytes: Uint8Array): Outline {
   const outline = Outline.of(signal, bytes);
   if (outline !== undefined) return outline;
   throw new UsageError({
@@ -91,7 +92,8 @@ function endWithin(outline: Outline, from: number, limitBytes: number): number {
   return good;
 }
 
-function copyOut(outline: Outline, from: number, to: number): Uint8Array {
+/** The events `from` to `to` with their envelopes, as a request. */
+export function copyOut(outline: Outline, from: number, to: number): Uint8Array {
   const target = new Uint8Array(outline.requestBytes(from, to));
   new Copy(outline, target).message(0, 0, from, to);
   return target;
