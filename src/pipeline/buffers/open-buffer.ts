@@ -4,6 +4,11 @@ import type { BufferContext, PipelineBuffer } from '../contract/buffer.ts';
 import type { BufferSettings, BufferStageSettings } from '../contract/settings.ts';
 import { OverflowBuffer } from './overflow-buffer.ts';
 
+/** Whether its keys, and what is in it, outlive the process. In a chain the same event may have several keys. */
+export function isDurableBuffer({ stages }: BufferSettings): boolean {
+  return stages.length === 1 && stages[0]?.definition.isDurable === true;
+}
+
 /** Rejects as the definition's `open` does. */
 export async function openBuffer({ stages }: BufferSettings, context: BufferContext): Promise<PipelineBuffer> {
   const [only] = stages;

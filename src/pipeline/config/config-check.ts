@@ -127,12 +127,19 @@ export interface OptionsCheck {
   readonly explain?: CheckedBlock['explain'];
 }
 
-/** What the schema made of the block, or undefined: why is among the issues. */
+export interface CheckedOptions {
+  /** What the schema made of the block. */
+  readonly value: unknown;
+  /** The block as the schema got it, with secrets that were read from files. */
+  readonly node: MapNode;
+}
+
+/** Undefined: why is among the issues. */
 export async function checkOptions(
   context: CheckContext,
   block: Block,
   check: OptionsCheck,
-): Promise<{ readonly value: unknown } | undefined> {
+): Promise<CheckedOptions | undefined> {
   const { issues, files, baseDirectory } = context;
   const { schema, kind, subject, otherKeys = [], explain } = check;
   const own = keysOf(schema);
@@ -141,7 +148,8 @@ export async function checkOptions(
   const revealed = await readSecretFiles(vectorless, { schema, path: block.path, files, baseDirectory, issues });
   const node = absolutePaths(revealed, { schema, baseDirectory });
   const checked: CheckedBlock = { schema, node, path: block.path, place: block.place, otherKeys, subject };
-  return await parse(issues, explain === undefined ? checked : { ...checked, explain });
+  const parsed = await parse(issues, explain === undefined ? checked : { ...checked, explain });
+  return parsed === undefined ? undefined : { value: parsed.value, node };
 }
 
 type Parsed = Awaited<ReturnType<ZodType['safeParseAsync']>>;

@@ -1,7 +1,8 @@
 // Checks what the blocks of a config say of each other: who feeds whom, who shares which buffer.
 
+import type { SourceDefinition } from '../contract/definition.ts';
 import type { BufferSettings } from '../contract/settings.ts';
-import { type CheckContext, subjectOf } from './config-check.ts';
+import { type Block, type CheckContext, type CheckedOptions, subjectOf } from './config-check.ts';
 import { type ConfigPath, find, type Place } from './config-node.ts';
 import type { TopKeys } from './core-schema.ts';
 import { type InputReference, isOn, type SinkDraft, sinkEntry } from './sink-settings.ts';
@@ -14,6 +15,15 @@ export interface Named {
   readonly place: Place;
 }
 
+/** A source as far as its own block tells. */
+export interface SourceDraft {
+  readonly id: string;
+  readonly block: Block;
+  readonly definition: SourceDefinition | undefined;
+  /** Undefined: they have errors, or nobody knows the definition. */
+  readonly options: CheckedOptions | undefined;
+}
+
 /** A cursor for each sink, and a buffer has at most so many. */
 const sinksPerBufferMax = 32;
 
@@ -21,6 +31,7 @@ export interface Topology {
   readonly context: CheckContext;
   /** All ids, also of blocks with errors: who points at one of those points at something. */
   readonly sourceIds: readonly Named[];
+  readonly sources: readonly SourceDraft[];
   readonly bufferIds: readonly Named[];
   readonly buffers: readonly BufferSettings[];
   readonly sinks: readonly SinkDraft[];
@@ -30,12 +41,15 @@ export interface Topology {
 export interface Links {
   /** By sink: the sources that feed it. */
   readonly inputs: ReadonlyMap<string, readonly string[]>;
+  /** By sink: the settings of its buffer, where they have no errors. */
+  readonly buffers: ReadonlyMap<string, BufferSettings>;
   readonly usedSources: ReadonlySet<string>;
   readonly usedBuffers: ReadonlySet<string>;
 }
 
 export function linkComponents(topology: Topology): Links {
   const inputs = new Map<string, readonly string[]>();
+  const buffers = new Map<string, BufferSettings>();
   const usedBuffers = new Set<string>();
   const readers = new Map<string, SinkDraft[]>();
   for (const sink of topology.sinks) {
@@ -43,13 +57,15 @@ export function linkComponents(topology: Topology): Links {
     const buffer = bufferOf(topology, sink);
     usedBuffers.add(buffer ?? '');
     if (buffer !== undefined) readers.set(buffer, [...(readers.get(buffer) ?? []), sink]);
-    checkSwitches(topology, sink, buffer);
+    const settings = bufferSettingsOf(topology, sink, buffer);
+    if (settings !== undefined) buffers.set(sink.id, settings);
+    checkSwitches(topology, sink, settings);
   }
   for (const [buffer, sinks] of readers) checkReaders(topology, buffer, sinks, inputs);
   checkDeadLetters(topology);
   const usedSources = new Set([...inputs.values()].flat());
   warnUnused(topology, usedSources, usedBuffers);
-  return { inputs, usedSources, usedBuffers };
+  return { inputs, buffers, usedSources, usedBuffers };
 }
 
 function inputsOf(topology: Topology, sink: SinkDraft): string[] {
@@ -103,13 +119,19 @@ function bufferOf(topology: Topology, sink: SinkDraft): string | undefined {
   return undefined;
 }
 
-function checkSwitches({ context, buffers, top }: Topology, sink: SinkDraft, buffer: string | undefined): void {
+function bufferSettingsOf(
+  { buffers }: Topology,
+  { buffer }: SinkDraft,
+  id: string | undefined,
+): BufferSettings | undefined {
+  return buffer !== undefined && 'own' in buffer ? buffer.own : buffers.find((each) => each.id === id);
+}
+
+function checkSwitches({ context, top }: Topology, sink: SinkDraft, buffer: BufferSettings | undefined): void {
   const { keys } = sink;
   if (keys === undefined) return;
   const isAsked = isOn(keys.acknowledgements, isOn(top?.acknowledgements, false));
-  const settings = sink.buffer !== undefined && 'own' in sink.buffer ? sink.buffer.own : undefined;
-  const stages = (settings ?? buffers.find(({ id }) => id === buffer))?.stages ?? [];
-  const forgetful = stages.find(({ definition }) => !definition.isDurable);
+  const forgetful = buffer?.stages.find(({ definition }) => !definition.isDurable);
   if (isAsked && forgetful !== undefined) {
     const message =
       'acknowledgements are asked for, but the buffer forgets what it holds when the process ends: it is ' +

@@ -18,7 +18,8 @@ import { readDocument } from './config-document.ts';
 import { ConfigIssues } from './config-issues.ts';
 import { type ConfigNode, type MapNode, withoutKeys } from './config-node.ts';
 import { ScalarReader } from './config-scalar.ts';
-import { type Links, linkComponents, type Named } from './config-topology.ts';
+import { checkSurroundings } from './config-surroundings.ts';
+import { type Links, linkComponents, type Named, type SourceDraft } from './config-topology.ts';
 import { type TopKeys, topSchema } from './core-schema.ts';
 import { deliveryOf, readSink, type SinkDraft } from './sink-settings.ts';
 import type { Environment } from './substitution.ts';
@@ -61,6 +62,7 @@ export async function loadSettings(request: ConfigRequest): Promise<LoadedConfig
   const root = readDocument(text, { issues, scalars: new ScalarReader({ env, issues }) });
   const drafts = root === undefined ? undefined : await readDrafts(context, root);
   const links = drafts === undefined ? undefined : linkComponents({ context, ...drafts });
+  if (drafts !== undefined && links !== undefined) checkSurroundings({ context, ...drafts }, links);
   issues.throwIfAny();
   assert(drafts !== undefined && links !== undefined, 'a config without errors has been read');
   const settings = settingsOf(drafts, links, baseDirectory);
@@ -87,7 +89,7 @@ async function readConfig({ file, files }: ConfigRequest): Promise<string> {
 interface Drafts {
   readonly top: TopKeys | undefined;
   readonly sourceIds: readonly Named[];
-  readonly sources: readonly SourceSettings[];
+  readonly sources: readonly SourceDraft[];
   readonly bufferIds: readonly Named[];
   readonly buffers: readonly BufferSettings[];
   readonly sinks: readonly SinkDraft[];
@@ -108,11 +110,10 @@ async function readDrafts(context: CheckContext, root: MapNode): Promise<Drafts>
   const sourceBlocks = readSection(context, root, { name: 'sources', isRequired: true, taken });
   const bufferBlocks = readSection(context, root, { name: 'buffers', isRequired: false, taken });
   const sinkBlocks = readSection(context, root, { name: 'sinks', isRequired: true, taken });
-  const sources: SourceSettings[] = [];
+  const sources: SourceDraft[] = [];
   for (const { id, entry, path, place: at } of sourceBlocks) {
     const node = mapAt(context, entry, path, 'the options of a source');
-    const source = node === undefined ? undefined : await readSource(context, id, { node, path, place: at });
-    if (source !== undefined) sources.push(source);
+    if (node !== undefined) sources.push(await readSource(context, id, { node, path, place: at }));
   }
   const buffers: BufferSettings[] = [];
   for (const { id, entry: node, path, place: at } of bufferBlocks) {
@@ -179,17 +180,17 @@ function readSection(context: CheckContext, root: MapNode, { name, isRequired, t
   return blocks;
 }
 
-async function readSource(context: CheckContext, id: string, block: Block): Promise<SourceSettings | undefined> {
+async function readSource(context: CheckContext, id: string, block: Block): Promise<SourceDraft> {
   const definition = await definitionOf(context, block, { kind: 'source' });
-  if (definition === undefined) return undefined;
+  if (definition === undefined) return { id, block, definition, options: undefined };
   const own = { ...block, node: withoutKeys(block.node, (key) => key === 'type') };
-  const checked = await checkOptions(context, own, {
+  const options = await checkOptions(context, own, {
     schema: definition.schema,
     kind: 'source',
     subject: subjectOf(definition),
     otherKeys: ['type'],
   });
-  return checked === undefined ? undefined : { id, definition, options: checked.value };
+  return { id, block, definition, options };
 }
 
 /** Everything has been checked: what is undefined here would have been an error, or was not to be looked for. */
@@ -199,15 +200,19 @@ function settingsOf(drafts: Drafts, links: Links, baseDirectory: string): Pipeli
   const own = drafts.sinks.flatMap(({ buffer }) => (buffer !== undefined && 'own' in buffer ? [buffer.own] : []));
   const sinks = drafts.sinks.flatMap((sink): SinkSettings[] => {
     const { id, definition, options, keys, buffer } = sink;
-    if (definition === undefined || keys === undefined || buffer === undefined) return [];
+    if (definition === undefined || options === undefined || keys === undefined || buffer === undefined) return [];
     const delivery = deliveryOf({ id, keys, top, dataDir, baseDirectory });
     const inputs = links.inputs.get(id) ?? [];
     const bufferId = 'shared' in buffer ? buffer.shared : id;
-    return [{ id, definition, options, inputs, buffer: bufferId, startAt: keys.start_at, delivery }];
+    return [{ id, definition, options: options.value, inputs, buffer: bufferId, startAt: keys.start_at, delivery }];
+  });
+  const sources = drafts.sources.flatMap(({ id, definition, options }): SourceSettings[] => {
+    const isKnown = definition !== undefined && options !== undefined;
+    return isKnown && links.usedSources.has(id) ? [{ id, definition, options: options.value }] : [];
   });
   return {
     dataDir,
-    sources: drafts.sources.filter(({ id }) => links.usedSources.has(id)),
+    sources,
     buffers: [...drafts.buffers.filter(({ id }) => links.usedBuffers.has(id)), ...own],
     sinks,
     health: top.health?.address,

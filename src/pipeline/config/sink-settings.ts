@@ -4,7 +4,15 @@ import { join, resolve } from 'node:path';
 import type { SinkDefinition } from '../contract/definition.ts';
 import type { BufferSettings, DeliverySettings } from '../contract/settings.ts';
 import { readBuffer } from './buffer-settings.ts';
-import { type Block, type CheckContext, checkOptions, definitionOf, subjectOf, textOf } from './config-check.ts';
+import {
+  type Block,
+  type CheckContext,
+  type CheckedOptions,
+  checkOptions,
+  definitionOf,
+  subjectOf,
+  textOf,
+} from './config-check.ts';
 import { type ConfigNode, find, type MapEntry, type Place, withoutKeys } from './config-node.ts';
 import { type SinkKeys, sinkSchema, type TopKeys } from './core-schema.ts';
 import { foundText } from './found-text.ts';
@@ -21,7 +29,8 @@ export interface SinkDraft {
     | { readonly own: BufferSettings }
     | undefined;
   readonly definition: SinkDefinition | undefined;
-  readonly options: unknown;
+  /** Undefined: they have errors, or nobody knows the definition. */
+  readonly options: CheckedOptions | undefined;
   readonly keys: SinkKeys | undefined;
 }
 
@@ -54,7 +63,7 @@ export async function readSink(context: CheckContext, id: string, block: Block):
           subject: subjectOf(definition),
           otherKeys: [...commonKeys],
         });
-  return { id, block, inputs, buffer, definition, options: options?.value, keys: keys?.value as SinkKeys | undefined };
+  return { id, block, inputs, buffer, definition, options, keys: keys?.value as SinkKeys | undefined };
 }
 
 async function sinkDefinition(context: CheckContext, block: Block): Promise<SinkDefinition | undefined> {

@@ -18,12 +18,25 @@ export {
   defineBuffer,
   defineSink,
   defineSource,
+  type Neighbour,
+  type OptionsProblem,
   type PluginDefinition,
   pluginApi,
   type SinkDefinition,
+  type SinkSurroundings,
   type SourceDefinition,
+  type SourceSurroundings,
 } from './definition.ts';
-export { type KeyedEvent, keyedEvents } from './keyed-events.ts';
+export {
+  checkOrigins,
+  comparePlaces,
+  type EventPlace,
+  parseKey,
+  parseOrigin,
+  placeOf,
+  type RecordOrigin,
+} from './event-place.ts';
+export { type EventEncoding, type KeyedEvent, keyedEvents } from './keyed-events.ts';
 export type { Log, LogFields } from './log.ts';
 export { type NetworkFailure, networkFailure } from './network-failure.ts';
 export type { HealthAnswer, Sink, SinkAnswer, SinkBatch, SinkContext, SinkOrigin, SinkRecord } from './sink.ts';

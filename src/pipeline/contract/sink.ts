@@ -66,7 +66,7 @@ export interface SinkContext {
 }
 
 export interface Sink {
-  /** What it can take; others are not offered and count as rejected. Default: all. */
+  /** What it can take; others are not offered and count as rejected. Default: what its definition says. */
   readonly signals?: readonly Signal[];
   /**
    * Most batches it takes at once, whatever the config says; a sink that needs the confirmation of one batch before the

@@ -18,6 +18,7 @@
 // In the last two cases what has no answer is handed back.
 
 import { InvariantViolation } from '../../base/assert.ts';
+import type { Signal } from '../../otlp/signal.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { CursorContract, DeliveryContract } from '../../stage/buffer-contract.ts';
 import type { Log } from '../contract/log.ts';
@@ -39,6 +40,8 @@ import { ThrottledLog } from './throttled-log.ts';
 export interface SinkDriverOptions {
   readonly cursor: CursorContract;
   readonly sink: Sink;
+  /** What it can take, where the sink itself does not say. Default: all. */
+  readonly signals?: readonly Signal[] | undefined;
   readonly settings: DeliverySettings;
   /** Undefined: what is given up is counted and logged, and gone. */
   readonly deadLetters: LetterBox | undefined;
@@ -94,7 +97,7 @@ export class SinkDriver {
       maxBytes: this.#context.sizeLimit.maxBytes,
       maxEvents: settings.batch.maxEvents,
     });
-    this.#former = new BatchFormer({ taken: sink.signals, limits });
+    this.#former = new BatchFormer({ taken: sink.signals ?? options.signals, limits });
   }
 
   /** Called once. Rejects when the sink crashed; everything without an answer has been handed back then. */

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { isStorageError } from '../../base/errors.ts';
-import { openBuffer } from '../buffers/open-buffer.ts';
+import { isDurableBuffer, openBuffer } from '../buffers/open-buffer.ts';
 import type { CursorRequest, PipelineBuffer } from '../contract/buffer.ts';
 import type { Log } from '../contract/log.ts';
 import type { BufferSettings, PipelineSettings } from '../contract/settings.ts';
@@ -35,8 +35,7 @@ export async function openBuffers(
       const directory = bufferDirectory(settings.dataDir, each.id);
       const ownLog = log.child({ buffer: each.id });
       const buffer = await openBuffer(each, { id: each.id, directory, cursors, world, log: ownLog });
-      const isDurable = each.stages.length === 1 && each.stages[0]?.definition.isDurable === true;
-      opened.set(each.id, { settings: each, buffer, isDurable });
+      opened.set(each.id, { settings: each, buffer, isDurable: isDurableBuffer(each) });
       reportStrangeCursors(buffer, cursors, directory, ownLog);
     }
     await reportStrangeDirectories(settings, world, log);

@@ -105,8 +105,9 @@ export class SinkRunner {
     try {
       await this.#checkHealth(sink);
       if (this.#isStopped) return;
+      const signals = settings.definition.signals?.(settings.options as never);
       await this.#drive(
-        new SinkDriver({ cursor, sink, settings: settings.delivery, deadLetters, world, log: this.#log }),
+        new SinkDriver({ cursor, sink, signals, settings: settings.delivery, deadLetters, world, log: this.#log }),
       );
     } finally {
       await deadLetters?.close();

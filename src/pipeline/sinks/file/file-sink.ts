@@ -11,7 +11,12 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { StorageError } from '../../../base/errors.ts';
 import { type Signal, signals } from '../../../otlp/signal.ts';
-import { defineSink, type SinkDefinition } from '../../contract/definition.ts';
+import {
+  defineSink,
+  type OptionsProblem,
+  type SinkDefinition,
+  type SinkSurroundings,
+} from '../../contract/definition.ts';
 import type { HealthAnswer, Sink, SinkAnswer, SinkBatch, SinkContext } from '../../contract/sink.ts';
 import { byteSize, seconds } from '../../contract/values.ts';
 import { linesOf } from './line-codec.ts';
@@ -58,8 +63,18 @@ type Options = z.output<typeof schema>;
 export const fileSink: SinkDefinition = defineSink({
   type: 'file',
   schema,
+  check: checkPath,
   create: (options, context) => new FileSink(options, context),
 });
+
+/** The claims below would block the second one; what the config says is told before. */
+function checkPath({ path }: Options, { earlier, signals: own }: SinkSurroundings<Options>): OptionsProblem[] {
+  const other = earlier.find(({ options, signals: others }) => {
+    return options.path === path && (!hasSignal(path) || others.some((signal) => own.includes(signal)));
+  });
+  if (other === undefined) return [];
+  return [{ path: ['path'], message: `"${other.id}" writes to it, too; expected a path that is this sink's alone` }];
+}
 
 type FailureAnswer = Extract<SinkAnswer, { kind: 'retryable' | 'blocked' }>;
 

@@ -24,6 +24,7 @@ import {
 export const otlpSink: SinkDefinition = defineSink({
   type: 'otlp',
   schema: otlpSinkSchema,
+  signals: (options) => signals.filter((signal) => endpointOf(options, signal) !== undefined),
   create: async (options, context) => new OtlpSink(options, context, await readTls(options.tls, context.world.files)),
 });
 

@@ -17,6 +17,7 @@ import { LogShelf, TailedLog } from './tailed-log.ts';
 export const fileSource: SourceDefinition = defineSource({
   type: 'file',
   schema: fileSourceSchema,
+  signals: () => ['logs'],
   create: (options, context) => new FileSource(fileSourceOptions(options), context),
 });
 

@@ -55,6 +55,7 @@ type Options = z.output<typeof schema>;
 export const generateSource: SourceDefinition = defineSource({
   type: 'generate',
   schema,
+  signals: (options) => options.signals,
   create: (options, context) => new GenerateSource(options, context),
 });
 

@@ -1,12 +1,15 @@
 // The options of the `otlp` source.
 
 import { type ZodType, z } from 'zod';
+import { type Signal, signals } from '../../../otlp/signal.ts';
+import type { OptionsProblem, SourceSurroundings } from '../../contract/definition.ts';
 import { type Address, address, byteSize, seconds } from '../../contract/values.ts';
 import { listenerLimitDefaults as defaults, type ListenerLimits } from '../http-listener.ts';
 
 export interface OtlpSourceOptions {
   readonly address: Address;
   readonly insecure: boolean;
+  readonly signals: readonly Signal[];
   readonly max_wait_secs: number;
   readonly allowed_origins: readonly string[];
   readonly max_body_bytes: number;
@@ -27,6 +30,11 @@ export const otlpSourceSchema: ZodType<OtlpSourceOptions> = z
       .boolean()
       .default(false)
       .describe('Allows an address other than loopback, where anybody who reaches it may send, unencrypted.'),
+    signals: z
+      .array(z.enum(signals))
+      .min(1)
+      .default([...signals])
+      .describe('What it takes. Others are answered 404, as by a collector without a pipeline for them.'),
     max_wait_secs: seconds()
       .prefault(5)
       .describe('How long a request waits for room in a full buffer before it is answered 429.'),
@@ -63,6 +71,19 @@ export const otlpSourceSchema: ZodType<OtlpSourceOptions> = z
       'listen on 127.0.0.1, or set insecure: true';
     context.addIssue({ code: 'custom', path: ['address'], message });
   });
+
+/** An address can be listened on once. Port 0 is another one each time. */
+export function checkAddress(
+  { address: own }: OtlpSourceOptions,
+  { earlier, healthAddress }: SourceSurroundings<OtlpSourceOptions>,
+): OptionsProblem[] {
+  const isTaken = ({ host, port }: Address): boolean => host === own.host && port === own.port && port !== 0;
+  const other = earlier.find(({ options }) => isTaken(options.address));
+  const owner = other === undefined ? 'health' : `"${other.id}"`;
+  if (other === undefined && (healthAddress === undefined || !isTaken(healthAddress))) return [];
+  const message = `${owner} listens there, too; expected an address that is this source's alone, such as another port`;
+  return [{ path: ['address'], message }];
+}
 
 /** What ends in `_secs` is seconds in the config and milliseconds once it is parsed. */
 export function limitsOf(options: OtlpSourceOptions): ListenerLimits {

@@ -207,6 +207,17 @@ describe('a request that is none of ours', () => {
     expect(await postOnce(url, path, protobuf, requests.logs.bytes)).toMatchObject({ status });
   });
 
+  it('is one for a signal that the source does not take', async () => {
+    context.stop();
+    await running;
+    await start({ signals: ['logs', 'metrics'] });
+    const { status, body } = await send('traces');
+    expect(status).toBe(404);
+    expect(decodeStatusMessage(body, 'protobuf')).toBe('nothing is here; expected /v1/logs, /v1/metrics');
+    expect(await send('logs')).toMatchObject({ status: 200 });
+    expect(context.accepted).toHaveLength(1);
+  });
+
   it.each(['GET', 'PUT', 'HEAD', 'DELETE', 'OPTIONS'])('by %s is answered 405', async (method) => {
     const client = await RawClient.connect(url);
     client.send(`${method} /v1/logs HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`);
@@ -240,6 +251,7 @@ describe('options', () => {
     expect(otlpSource.schema.parse({})).toEqual({
       address: { host: '127.0.0.1', port: 4318 },
       insecure: false,
+      signals: ['logs', 'traces', 'metrics'],
       max_wait_secs: 5_000,
       allowed_origins: [],
       max_body_bytes: 20 * 2 ** 20,

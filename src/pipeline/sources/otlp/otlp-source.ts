@@ -13,11 +13,13 @@ import { defineSource, type SourceDefinition } from '../../contract/definition.t
 import type { EmitResult, Source, SourceContext } from '../../contract/source.ts';
 import { type HttpAnswer, type HttpHandler, type Refusal, retryAfterHeader } from '../http-answer.ts';
 import { HttpListener } from '../http-listener.ts';
-import { limitsOf, type OtlpSourceOptions, otlpSourceSchema } from './otlp-options.ts';
+import { checkAddress, limitsOf, type OtlpSourceOptions, otlpSourceSchema } from './otlp-options.ts';
 
 export const otlpSource: SourceDefinition = defineSource({
   type: 'otlp',
   schema: otlpSourceSchema,
+  signals: (options) => options.signals,
+  check: checkAddress,
   create: (options, context) => new OtlpSource(options, context),
 });
 
@@ -62,8 +64,10 @@ class OtlpSource implements Source, HttpHandler {
 
   refusesHead(head: IncomingMessage): Refusal | undefined {
     const path = pathOf(head);
-    if (!signalOfPath.has(path)) {
-      return { status: 404, message: 'nothing is here: the paths are /v1/logs, /v1/traces and /v1/metrics' };
+    const signal = signalOfPath.get(path);
+    if (signal === undefined || !this.#options.signals.includes(signal)) {
+      const paths = [...signalOfPath].flatMap(([each, of]) => (this.#options.signals.includes(of) ? [each] : []));
+      return { status: 404, message: `nothing is here; expected ${paths.join(', ')}` };
     }
     if (head.method !== 'POST') {
       return { status: 405, message: `${path} takes POST and nothing else`, headers: { allow: 'POST' } };

@@ -23,6 +23,11 @@ export function stdinSourceFrom(open: () => Readable): SourceDefinition {
   return defineSource({
     type: 'stdin',
     schema,
+    signals: () => ['logs'],
+    check: (_options, { earlier: [other] }) => {
+      const message = `"${other?.id}" reads the standard input already, of which each would get a part; expected one`;
+      return other === undefined ? [] : [{ path: ['type'], message }];
+    },
     create: (options, context) => new StdinSource(cutRulesOf(options), context, open()),
   });
 }
