@@ -1,6 +1,6 @@
 import { z } from 'spillway/plugin';
 import { describe, expect, it } from 'vitest';
-import { accountOf, type MqttOptions, schema } from './options.ts';
+import { accountOf, checkMqttOptions, type MqttOptions, schema } from './options.ts';
 
 const parse = (given: object): MqttOptions => schema.parse({ topic: 'events', ...given });
 
@@ -119,4 +119,19 @@ it('has a description for every key', () => {
   const { properties = {} } = z.toJSONSchema(schema, { io: 'input' });
   const without = Object.entries(properties).filter(([, value]) => typeof value === 'object' && !value.description);
   expect(without.map(([key]) => key)).toEqual([]);
+});
+
+describe('a client_id', () => {
+  const signals = ['logs'] as const;
+  const buffer = { id: 'one', isDurable: true };
+  const problems = (given: object, other: object) =>
+    checkMqttOptions(parse(given), { buffer, signals, earlier: [{ id: 'first', options: parse(other), signals }] });
+
+  it('is for one sink of a server', () => {
+    const mine = { host: 'h', client_id: 'c' };
+    expect(problems(mine, { url: 'mqtt://h', client_id: 'c' })).toMatchObject([{ path: ['client_id'] }]);
+    expect(problems(mine, { host: 'h', client_id: 'd' })).toEqual([]);
+    expect(problems(mine, { host: 'h', port: 1884, client_id: 'c' })).toEqual([]);
+    expect(problems({ host: 'h' }, { host: 'h' })).toEqual([]);
+  });
 });

@@ -1,6 +1,8 @@
 // The keys of a sink with `type: mqtt`, under Vector's names where Vector has them, and what they mean.
 import { isIPv6 } from 'node:net';
 import {
+  type OptionsProblem,
+  type SinkSurroundings,
   type SwitchableTlsOptions,
   seconds,
   secret,
@@ -199,6 +201,20 @@ export function accountOf({ url, host = '', port, tls, user, password }: MqttOpt
     user: user ?? (decoded(parsed.username) || undefined),
     password: password ?? (decoded(parsed.password) || undefined),
   };
+}
+
+/** Two clients with one name throw each other out for ever. */
+export function checkMqttOptions(options: MqttOptions, { earlier }: SinkSurroundings<MqttOptions>): OptionsProblem[] {
+  const other = earlier.find((each) => isSameClient(each.options, options));
+  if (other === undefined) return [];
+  const message = `"${other.id}" has it, too, on the same server; expected one that is this sink's alone`;
+  return [{ path: ['client_id'], message }];
+}
+
+function isSameClient(one: MqttOptions, other: MqttOptions): boolean {
+  if (one.client_id === undefined || one.client_id !== other.client_id) return false;
+  const [a, b] = [accountOf(one), accountOf(other)];
+  return a.host === b.host && a.port === b.port;
 }
 
 function securityOf(

@@ -23,6 +23,7 @@ import { Servers } from './servers.ts';
 import { SharedStream } from './shared-stream.ts';
 import type { StreamChain, StreamOwner } from './stream-chain.ts';
 import { Streams } from './streams.ts';
+import { needsDurableBuffer } from './surroundings.ts';
 
 /** How often a batch is tried again at once although not one event more has arrived. */
 const standstillsMax = 3;
@@ -33,10 +34,7 @@ export function createNatsSink(options: NatsOptions, context: SinkContext): Nats
   if (uuid !== undefined) return new NatsSink(options, context, { buffer: uuid, cursor });
   throw new ConfigError({
     code: 'SPILLWAY_CONFIG_INVALID',
-    message:
-      `making sink ${context.id}: deduplicate: stream needs a buffer whose keys outlive the process, and ${buffer} ` +
-      'is none. Nothing was sent. Give it a disk buffer, or set deduplicate: window, with which events can be ' +
-      'repeated after a failure',
+    message: `Making sink ${context.id} on buffer ${buffer} failed, and nothing was sent: ${needsDurableBuffer}`,
   });
 }
 

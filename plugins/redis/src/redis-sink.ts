@@ -21,6 +21,7 @@ import { answerFor, ConnectionLost, causeOfAbort } from './failure.ts';
 import { Lane, Route } from './lane.ts';
 import { clusterOf, keyOf, type RedisOptions, serverOf } from './options.ts';
 import { OwnedStream, type StreamOwner } from './owned-stream.ts';
+import { needsDurableBuffer, ownsStream } from './surroundings.ts';
 
 /** How often a batch is tried again at once when somebody changed the companion meanwhile. */
 const conflictsMax = 3;
@@ -33,13 +34,11 @@ const replicasTimeShare = 0.8;
 
 export function createRedisSink(options: RedisOptions, context: SinkContext): RedisSink {
   const { uuid, cursor, buffer } = context.origin;
-  if (options.data_type === 'list' || options.ids === 'auto') return new RedisSink(options, context, undefined);
+  if (!ownsStream(options)) return new RedisSink(options, context, undefined);
   if (uuid !== undefined) return new RedisSink(options, context, { buffer: uuid, cursor });
   throw new ConfigError({
     code: 'SPILLWAY_CONFIG_INVALID',
-    message:
-      `making sink ${context.id}: ids: key needs a buffer whose keys outlive the process, and ${buffer} is none. ` +
-      'Nothing was sent. Give it a disk buffer, or set ids: auto, with which events can be repeated after a failure',
+    message: `Making sink ${context.id} on buffer ${buffer} failed, and nothing was sent: ${needsDurableBuffer}`,
   });
 }
 

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { type NatsOptions, schema } from './options.ts';
+import { checkNatsOptions } from './surroundings.ts';
+
+const parsed = (given: object): NatsOptions => schema.parse({ url: 'nats://a', subject: 's', ...given });
+const signals = ['logs', 'traces'] as const;
+const disk = { id: 'one', isDurable: true };
+
+function problems(given: object, other?: object, buffer = disk): string[] {
+  const earlier = other === undefined ? [] : [{ id: 'first', options: parsed(other), signals }];
+  const found = checkNatsOptions(parsed(given), { buffer, signals, earlier });
+  return found.map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+describe('deduplicate: stream', () => {
+  it('needs a buffer whose keys outlive the process', () => {
+    const memory = { id: 'one', isDurable: false };
+    expect(problems({}, undefined, memory)).toEqual([
+      expect.stringContaining('deduplicate: deduplicate: stream needs a buffer'),
+    ]);
+    expect(problems({ deduplicate: 'window' }, undefined, memory)).toEqual([]);
+  });
+
+  it.each([
+    [{}, {}, 'subject'],
+    [{ url: 'nats://b,nats://a:4222' }, {}, 'subject'],
+    [{ subject: 's.{signal}' }, { subject: 's.traces' }, 'subject'],
+    [{ stream: 'S' }, { subject: 'other', stream: 'S' }, 'stream'],
+  ])('needs a stream of its own: %j after %j', (given, other, key) => {
+    expect(problems(given, other)).toEqual([expect.stringContaining(`${key}: "first" writes to the same stream`)]);
+  });
+
+  it.each([
+    [{ subject: 'other' }, {}],
+    [{ url: 'nats://b' }, {}],
+    [{ domain: 'leaf' }, {}],
+    [{ stream: 'S' }, { stream: 'T' }],
+    [{ subject: 's.{signal}' }, { subject: 's.metrics' }],
+    [{}, { deduplicate: 'window' }],
+  ])('has one in %j after %j', (given, other) => {
+    expect(problems(given, other)).toEqual([]);
+  });
+});

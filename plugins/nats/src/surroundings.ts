@@ -1,0 +1,42 @@
+// What options of a sink with `type: nats` need of the buffer before them and of other sinks: with
+// `deduplicate: stream` a stream belongs to one cursor of one buffer whose keys outlive the process (stream-chain.ts).
+import type { OptionsProblem, Signal, SinkSurroundings } from 'spillway/plugin';
+import type { NatsOptions } from './options.ts';
+
+export const needsDurableBuffer: string =
+  'deduplicate: stream needs a buffer whose keys outlive the process: give it a single disk buffer, or set ' +
+  'deduplicate: window, with which events can be repeated after a failure';
+
+export function checkNatsOptions(options: NatsOptions, given: SinkSurroundings<NatsOptions>): OptionsProblem[] {
+  if (options.deduplicate !== 'stream') return [];
+  if (!given.buffer.isDurable) return [{ path: ['deduplicate'], message: needsDurableBuffer }];
+  const own = new Set(given.signals.map((signal) => streamOf(options, signal)));
+  const other = given.earlier.find((each) => {
+    if (each.options.deduplicate !== 'stream' || !sharesServer(each.options, options)) return false;
+    return each.signals.some((signal) => own.has(streamOf(each.options, signal)));
+  });
+  if (other === undefined) return [];
+  const message =
+    `"${other.id}" writes to the same stream: with deduplicate: stream expected one that is this sink's alone, or ` +
+    'deduplicate: window in both';
+  return [{ path: [options.stream === undefined ? 'subject' : 'stream'], message }];
+}
+
+/** What tells the stream as far as the config does: its name, or a subject that the server finds it by. */
+function streamOf({ stream, subject }: NatsOptions, signal: Signal): string {
+  if (stream !== undefined) return `stream ${stream.render({ signal })}`;
+  return `subject ${subject.source.replaceAll('{signal}', signal)}`;
+}
+
+function sharesServer(one: NatsOptions, other: NatsOptions): boolean {
+  if (one.domain !== other.domain) return false;
+  const servers = serversOf(one);
+  return serversOf(other).some((server) => servers.includes(server));
+}
+
+function serversOf({ url }: NatsOptions): string[] {
+  return url.split(',').map((each) => {
+    const { hostname, port } = new URL(each.trim());
+    return `${hostname}:${port || 4222}`;
+  });
+}
