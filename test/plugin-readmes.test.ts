@@ -27,7 +27,7 @@ class FilesWithSecrets extends NodeHostFiles {
 
 async function check(plugin: string, config: Keys): Promise<void> {
   const request = { file: join(root, 'plugins', plugin, 'README.md'), files: new FilesWithSecrets(), env: {} };
-  await loadSettings({ ...request, text: stringify(config) });
+  expect((await loadSettings({ ...request, text: stringify(config) })).warnings).toEqual([]);
 }
 
 /** The whole config with each part in its sink: one with a type is a sink of its own, others add to the last one. */

@@ -23,6 +23,8 @@ import { messageFormat, type SyslogOptions } from './options.ts';
 import { keysOf, type Piece, piecesOf } from './pieces.ts';
 import { TcpTable } from './tcp-table.ts';
 
+export const takenSignals: readonly Signal[] = ['logs'];
+
 type Failure = Extract<SinkAnswer, { readonly kind: 'retryable' | 'blocked' }>;
 
 /** Bytes sent before the next confirmation: what a receiver has time for may be less, and is found out. */
@@ -41,7 +43,7 @@ const trustedMs = 10_000;
 const closeTimeoutMs = 1_000;
 
 export class SyslogSink implements Sink {
-  readonly signals: readonly Signal[] = ['logs'];
+  readonly signals: readonly Signal[] = takenSignals;
   readonly concurrencyMax = 1;
   readonly #options: SyslogOptions;
   readonly #context: SinkContext;
