@@ -63,7 +63,7 @@ export class Envelope {
     return new Envelope(this.#source, this.inner.message as Message, index, this);
   }
 
-  /** The field that holds its events, or the messages that do. It has one alone with any, even where it has a choice. */
+  /** The one field in which it has events, or messages that have them: of a choice, the one that was made. */
   get inner(): Field {
     const { outline, reader } = this.#source;
     const { firstInner } = this.#layer;
