@@ -7,13 +7,12 @@
 //
 // Messages are made one by one, as there is room for them: a batch in this form can be many times its size.
 import {
-  eachEvent,
+  type EventEncoding,
+  type KeyedEvent,
   keyedEvents,
-  requestToJson,
   type Signal,
   type SinkBatch,
   type SinkRecord,
-  type TelemetryEvent,
   type Template,
 } from 'spillway/plugin';
 import {
@@ -31,16 +30,18 @@ import type { EventKey } from './session.ts';
 export interface MessageOptions {
   readonly version: ProtocolVersion;
   readonly topic: Template;
-  readonly payload: 'json' | 'protobuf';
+  readonly payload: EventEncoding;
   readonly contentType: string | undefined;
   readonly expirySecs: number | undefined;
   /** Whether keys mean something beyond this process. */
   readonly hasKeys: boolean;
 }
 
-export type Found =
-  | { readonly kind: 'message'; readonly event: EventKey; readonly message: Message }
-  | { readonly kind: 'rejected'; readonly event: EventKey; readonly reason: string };
+type Made =
+  | { readonly kind: 'message'; readonly message: Message }
+  | { readonly kind: 'rejected'; readonly reason: string };
+
+export type Found = Made & { readonly event: EventKey };
 
 export interface Skip {
   /** Whole records that need not even be taken apart. */
@@ -51,41 +52,26 @@ export interface Skip {
 /** The events of a batch as messages, in order, without those to skip. */
 export function* messagesOf(batch: SinkBatch, options: MessageOptions, skip: Skip): Generator<Found, void, undefined> {
   for (const record of batch.records) {
-    if (!skip.record(record)) yield* messagesOfRecord(record, options, skip);
-  }
-}
-
-function* messagesOfRecord(record: SinkRecord, options: MessageOptions, skip: Skip): Generator<Found> {
-  const { signal, origin } = record;
-  const fields = options.topic.needsFields ? eachEvent(signal, record.bytes)?.[Symbol.iterator]() : undefined;
-  for (const { id, key, bytes } of keyedEvents(record)) {
-    const event = { origin, id };
-    const decoded = fields?.next();
-    if (skip.event(event)) continue;
-    const topic = topicOf(options.topic, signal, decoded?.done === false ? decoded.value : undefined);
-    const payload = options.payload === 'json' ? requestToJson(signal, bytes) : bytes;
-    if (topic === undefined || payload === undefined) {
-      yield { kind: 'rejected', event, reason: 'an event cannot be decoded, so its topic or its JSON cannot be made' };
-    } else if (topic.length > fieldBytesMax) {
-      yield {
-        kind: 'rejected',
-        event,
-        reason: `its topic would have ${topic.length} bytes, at most ${fieldBytesMax} fit`,
-      };
-    } else {
-      yield {
-        kind: 'message',
-        event,
-        message: { topic, properties: propertiesOf(signal, key, options), payload: bufferOf(payload) },
-      };
+    if (skip.record(record)) continue;
+    for (const event of keyedEvents(record)) {
+      const key = { origin: record.origin, id: event.id };
+      if (!skip.event(key)) yield { event: key, ...foundIn(event, batch.signal, options) };
     }
   }
 }
 
-/** Undefined where the topic needs fields and there are none. */
-function topicOf(topic: Template, signal: Signal, event: TelemetryEvent | undefined): Buffer | undefined {
-  if (topic.needsFields && event === undefined) return undefined;
-  return Buffer.from(topic.render({ signal, event }, cleanLevel));
+function foundIn(event: KeyedEvent, signal: Signal, options: MessageOptions): Made {
+  const topic = event.rendered(options.topic, cleanLevel);
+  const payload = event.encoded(options.payload);
+  if (topic === undefined || payload === undefined) {
+    return { kind: 'rejected', reason: 'an event cannot be decoded, so its topic or its JSON cannot be made' };
+  }
+  const bytes = Buffer.from(topic);
+  if (bytes.length > fieldBytesMax) {
+    return { kind: 'rejected', reason: `its topic would have ${bytes.length} bytes, at most ${fieldBytesMax} fit` };
+  }
+  const properties = propertiesOf(signal, event.key, options);
+  return { kind: 'message', message: { topic: bytes, properties, payload } };
 }
 
 /**
@@ -107,9 +93,4 @@ function propertiesOf(signal: Signal, key: string, options: MessageOptions): Buf
     textProperty(property.user, 'signal', signal),
     ...(hasKeys ? [textProperty(property.user, 'key', key)] : []),
   ]);
-}
-
-function bufferOf(payload: string | Uint8Array): Buffer {
-  if (typeof payload === 'string') return Buffer.from(payload);
-  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
 }

@@ -3,11 +3,18 @@
 //
 // Whatever is in the way, nothing of this pass is left on its way to the server when it ends well or with an answer: a
 // pass that follows on the same connection meets no stragglers. A pass that is given up gives up its connection.
-import type { SinkAnswer, SinkBatch, SinkRecord } from 'spillway/plugin';
-import { type EventPlace, isAtOrBefore } from './event-key.ts';
+import {
+  comparePlaces,
+  type EventPlace,
+  keyedEvents,
+  placeOf,
+  type SinkAnswer,
+  type SinkBatch,
+  type SinkRecord,
+} from 'spillway/plugin';
 import { Flight } from './flight.ts';
 import type { Asker } from './jet-stream.ts';
-import { type EventMessage, type MessageOptions, messagesOf, placeOf } from './message.ts';
+import { type Addressed, type MessageOptions, messageOf, subjectOf } from './message.ts';
 import type { Break, ChainedMessage } from './stream-chain.ts';
 
 /** Something that takes messages one behind the other. */
@@ -70,9 +77,12 @@ export class Delivery {
         this.repeats += record.events;
         continue;
       }
-      for (const event of messagesOf(record, this.#options)) {
-        if (event.kind === 'undecodable') return undecodable;
-        const obstacle = await this.#sendOne(event);
+      const { epoch } = placeOf(record, 0);
+      for (const event of keyedEvents(record)) {
+        const subject = subjectOf(event, this.#options);
+        if (subject === undefined) return undecodable;
+        const place = { epoch, event: event.id };
+        const obstacle = await this.#sendOne({ event, signal: record.signal, place, subject });
         if (obstacle !== undefined) return obstacle;
         if (this.#isBroken()) return undefined;
       }
@@ -85,16 +95,16 @@ export class Delivery {
     const { subject } = this.#options;
     if (subject.needsFields) return false;
     const writer = await this.#writerFor(subject.render({ signal: record.signal }));
-    return isAtOrBefore(placeOf(record, record.events - 1), writer.newest);
+    return hasTaken(writer, placeOf(record, record.events - 1));
   }
 
-  async #sendOne(event: Extract<EventMessage, { readonly kind: 'message' }>): Promise<Obstacle | undefined> {
-    const writer = await this.#writerFor(event.subject);
-    if (isAtOrBefore(event.place, writer.newest)) {
+  async #sendOne(addressed: Addressed): Promise<Obstacle | undefined> {
+    const writer = await this.#writerFor(addressed.subject);
+    if (hasTaken(writer, addressed.place)) {
       this.repeats += 1;
       return undefined;
     }
-    const message = event.make();
+    const message = messageOf(addressed, this.#options);
     if (message === undefined) return undecodable;
     const bytesMax = Math.min(this.#asker.connection.info.maxPayload, writer.facts?.messageBytesMax ?? unlimited);
     if (message.payload.length + headerBytesMax > bytesMax) {
@@ -121,6 +131,10 @@ export class Delivery {
     for (const writer of this.#writers) if (writer.break !== undefined) return true;
     return false;
   }
+}
+
+function hasTaken({ newest }: Writer, place: EventPlace): boolean {
+  return newest !== undefined && comparePlaces(place, newest) <= 0;
 }
 
 /** More than the headers of a message can have: only messages this close to a limit are measured. */

@@ -5,6 +5,7 @@
 // (stream-chain.ts says what follows from it). Within a batch answers are not waited for one by one.
 import {
   ConfigError,
+  checkOrigins,
   Deadline,
   type HealthAnswer,
   type Signal,
@@ -15,7 +16,6 @@ import {
 } from 'spillway/plugin';
 import { NatsConnection } from './connection.ts';
 import { Delivery, type Route, type Writer } from './delivery.ts';
-import { parseOrigin } from './event-key.ts';
 import { answerFor } from './failure.ts';
 import { type Asker, factsOf, StreamError } from './jet-stream.ts';
 import type { NatsOptions } from './options.ts';
@@ -59,7 +59,7 @@ export class NatsSink implements Sink {
   }
 
   async deliver(batch: SinkBatch, { signal }: { readonly signal: AbortSignal }): Promise<SinkAnswer> {
-    if (this.#owner !== undefined) this.#checkOrigins(batch, this.#owner);
+    if (this.#owner !== undefined) checkOrigins(batch, this.#owner.buffer);
     return await this.#answer(signal, async (asker) => {
       for (let standstills = 0; standstills < standstillsMax; standstills += 1) {
         const before = this.#progress();
@@ -143,13 +143,6 @@ export class NatsSink implements Sink {
 
   #progress(): string {
     return [...(this.#streams?.all ?? [])].map(({ newest }) => `${newest?.epoch}-${newest?.event}`).join();
-  }
-
-  /** A key is one only together with its buffer: an id of another buffer could be that of another event. */
-  #checkOrigins({ records }: SinkBatch, { buffer }: StreamOwner): void {
-    const stranger = records.find(({ origin }) => parseOrigin(origin)?.uuid !== buffer);
-    if (stranger === undefined) return;
-    throw new Error(`record ${stranger.id} should come from buffer ${buffer}, its origin is ${stranger.origin}`);
   }
 
   #sayRepeats(events: number): void {

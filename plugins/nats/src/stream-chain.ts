@@ -24,9 +24,8 @@
 //   accepted: 2.10 then says "duplicate, sequence 0" about messages that it has refused, later ones "in process". It
 //   counts only if it names a place at or below the end that we have read. Else ids get a suffix until the window has
 //   passed.
-import { ConfigError } from 'spillway/plugin';
+import { ConfigError, comparePlaces, type EventPlace, parseKey } from 'spillway/plugin';
 import type { NatsConnection } from './connection.ts';
-import { type EventPlace, isAtOrBefore, parseKey } from './event-key.ts';
 import {
   type Asker,
   factsOf,
@@ -84,6 +83,8 @@ interface End {
 const shownSubjectsMax = 10;
 const cursorHeader = 'Spillway-Cursor';
 const idHeader = 'Nats-Msg-Id';
+/** Behind the key, in an id that could not be the key alone. */
+const idSuffix = /~\d+$/;
 
 export class StreamChain {
   readonly stream: string;
@@ -220,7 +221,7 @@ export class StreamChain {
   }
 
   #placeOf(headers: ReadonlyMap<string, string>): EventPlace {
-    const key = parseKey(headers.get(idHeader) ?? '');
+    const key = parseKey((headers.get(idHeader) ?? '').replace(idSuffix, ''));
     const cursor = headers.get(cursorHeader);
     if (key === undefined || cursor === undefined) throw this.#notOurs('was not written by a sink like this one');
     if (key.uuid === this.#owner.buffer && cursor === this.#owner.cursor) return key;
@@ -253,7 +254,7 @@ function notTaken({ name, subjects }: StreamFacts, subject: string): StreamError
  */
 function newestOf(read: EventPlace | undefined, before: End | undefined, sequence: number): EventPlace | undefined {
   if (before?.newest === undefined || sequence < before.acknowledgedSequence) return read;
-  return read !== undefined && isAtOrBefore(before.newest, read) ? read : before.newest;
+  return read !== undefined && comparePlaces(before.newest, read) <= 0 ? read : before.newest;
 }
 
 /** What a stranger wrote, for a message. */

@@ -4,14 +4,7 @@
 //   message_id       the event's key: the same whenever it comes again, so that a consumer can tell repeats
 //   type             logs, traces or metrics
 //   delivery_mode 2  kept on disk in a durable queue
-import {
-  eachEvent,
-  keyedEvents,
-  requestToJson,
-  type Signal,
-  type SinkBatch,
-  type TelemetryEvent,
-} from 'spillway/plugin';
+import { keyedEvents, type SinkBatch } from 'spillway/plugin';
 import type { Publication } from './amqp/method.ts';
 import { shortTextBytesMax } from './amqp/wire.ts';
 import type { RabbitmqOptions } from './options.ts';
@@ -40,17 +33,14 @@ export function messagesOf(batch: SinkBatch, options: RabbitmqOptions): Messages
   const messages: Publication[] = [];
   let bytes = 0;
   for (const record of batch.records) {
-    for (const { key, bytes: request } of keyedEvents(record)) {
-      const body = bodyOf(batch.signal, request, payload);
-      const event = routingKey?.needsFields ? onlyEvent(batch.signal, request) : undefined;
-      if (body === undefined || (routingKey?.needsFields && event === undefined)) {
-        return { kind: 'rejected', reason: 'an event cannot be decoded' };
-      }
-      const route = options.queue ?? routingKey?.render({ signal: batch.signal, event }, withoutDots) ?? '';
+    for (const event of keyedEvents(record)) {
+      const body = event.encoded(payload);
+      const route = options.queue ?? (routingKey === undefined ? '' : event.rendered(routingKey, withoutDots));
+      if (body === undefined || route === undefined) return { kind: 'rejected', reason: 'an event cannot be decoded' };
       if (Buffer.byteLength(route) > shortTextBytesMax) {
         return { kind: 'rejected', reason: `its routing key is longer than ${shortTextBytesMax} bytes` };
       }
-      messages.push({ exchange, routingKey: route, properties: { ...shared, messageId: key }, body });
+      messages.push({ exchange, routingKey: route, properties: { ...shared, messageId: event.key }, body });
       bytes += body.length + messageOverheadBytes;
       if (bytes <= messagesBytesMax || batch.events === 1) continue;
       return {
@@ -60,17 +50,6 @@ export function messagesOf(batch: SinkBatch, options: RabbitmqOptions): Messages
     }
   }
   return { kind: 'messages', messages };
-}
-
-function bodyOf(signal: Signal, request: Uint8Array, payload: 'json' | 'protobuf'): Buffer | undefined {
-  if (payload === 'protobuf') return Buffer.from(request.buffer, request.byteOffset, request.byteLength);
-  const json = requestToJson(signal, request);
-  return json === undefined ? undefined : Buffer.from(json);
-}
-
-function onlyEvent(signal: Signal, request: Uint8Array): TelemetryEvent | undefined {
-  const [event] = eachEvent(signal, request) ?? [];
-  return event;
 }
 
 /** A dot begins a new word of a routing key: a value is one word, whatever it says. */

@@ -6,11 +6,19 @@
 //   key     only where the server gives the ids: the event's key, by which a reader can tell repeats
 // As an element of a list: the same in one JSON text, {"key": ..., "signal": ..., "data": ...}, or the data alone.
 
-import { keyedEvents, requestToJson, type Signal, type SinkBatch, type SinkRecord } from 'spillway/plugin';
-import { compareEntryIds, type EntryId, parseOrigin } from './entry-id.ts';
+import {
+  comparePlaces,
+  type EventEncoding,
+  type EventPlace,
+  type KeyedEvent,
+  keyedEvents,
+  placeOf,
+  type Signal,
+  type SinkBatch,
+} from 'spillway/plugin';
 
 export interface Entry {
-  readonly id: EntryId;
+  readonly id: EventPlace;
   /** What stands behind the id, or the element. */
   readonly content: readonly (string | Buffer)[];
   /** Bytes of its longest part. */
@@ -18,7 +26,7 @@ export interface Entry {
 }
 
 export interface EntryOptions {
-  readonly payload: 'json' | 'protobuf';
+  readonly payload: EventEncoding;
   /** `fields`: of a stream. `envelope`: one JSON text; only with `json`. `request`: the data alone. */
   readonly shape: 'fields' | 'envelope' | 'request';
   /** Whether the key is told beside the data. */
@@ -35,22 +43,24 @@ export type Entries =
   | { readonly kind: 'too_large' | 'rejected'; readonly reason: string };
 
 /** The events of a batch as entries, but for those at or below `newest`, which are repeats. */
-export function entriesOf(batch: SinkBatch, newest: EntryId, options: EntryOptions): Entries {
+export function entriesOf(batch: SinkBatch, newest: EventPlace, options: EntryOptions): Entries {
   const entries: Entry[] = [];
   let repeats = 0;
   let bytes = 0;
   for (const record of batch.records) {
-    const epoch = epochOf(record);
-    if (compareEntryIds({ epoch, event: record.id + record.events - 1 }, newest) <= 0) {
+    if (comparePlaces(placeOf(record, record.events - 1), newest) <= 0) {
       repeats += record.events;
       continue;
     }
-    for (const entry of entriesOfRecord(record, epoch, options)) {
-      if (entry === undefined) return { kind: 'rejected', reason: 'an event cannot be decoded, so it has no JSON' };
-      if (compareEntryIds(entry.id, newest) <= 0) {
+    const { epoch } = placeOf(record, 0);
+    for (const event of keyedEvents(record)) {
+      const id = { epoch, event: event.id };
+      if (comparePlaces(id, newest) <= 0) {
         repeats += 1;
         continue;
       }
+      const entry = entryOf(event, id, batch.signal, options);
+      if (entry === undefined) return { kind: 'rejected', reason: 'an event cannot be decoded, so it has no JSON' };
       entries.push(entry);
       bytes += entry.dataBytes + entryOverheadBytes;
       if (bytes <= entriesBytesMax || batch.events === 1) continue;
@@ -63,44 +73,21 @@ export function entriesOf(batch: SinkBatch, newest: EntryId, options: EntryOptio
   return { kind: 'entries', entries, repeats };
 }
 
-function epochOf({ origin }: SinkRecord): number {
-  const epoch = parseOrigin(origin)?.epoch;
-  if (epoch === undefined) throw new Error(`a record's origin should be <uuid>/<epoch> and is ${origin}`);
-  return epoch;
-}
-
-/** Undefined stands for an event that cannot be decoded. Protobuf is never decoded. */
-function* entriesOfRecord(record: SinkRecord, epoch: number, options: EntryOptions): Generator<Entry | undefined> {
-  const { signal } = record;
-  for (const { key, id, bytes } of keyedEvents(record)) {
-    const data = options.payload === 'protobuf' ? bufferOf(bytes) : requestToJson(signal, bytes);
-    yield data === undefined ? undefined : entryOf({ id: { epoch, event: id }, key, signal, data }, options);
-  }
-}
-
-interface Keyed {
-  readonly id: EntryId;
-  readonly key: string;
-  readonly signal: Signal;
-  readonly data: Buffer | string;
-}
-
-function entryOf({ id, key, signal, data }: Keyed, { shape, hasKey }: EntryOptions): Entry {
+/** Undefined: the event cannot be decoded. Protobuf is never decoded. */
+function entryOf(event: KeyedEvent, id: EventPlace, signal: Signal, options: EntryOptions): Entry | undefined {
+  const { payload, shape, hasKey } = options;
+  const data = event.encoded(payload);
+  if (data === undefined) return undefined;
   if (shape === 'fields') {
-    const bytes = toBuffer(data);
-    const content = ['signal', signal, ...(hasKey ? ['key', key] : []), 'data', bytes];
-    return { id, content, dataBytes: bytes.length };
+    const content = ['signal', signal, ...(hasKey ? ['key', event.key] : []), 'data', data];
+    return { id, content, dataBytes: data.length };
   }
-  const told = JSON.stringify({ ...(hasKey ? { key } : {}), signal });
-  const element = shape === 'request' ? data : `${told.slice(0, -1)},"data":${data}}`;
-  const bytes = toBuffer(element);
-  return { id, content: [bytes], dataBytes: bytes.length };
+  const told = { ...(hasKey ? { key: event.key } : {}), signal };
+  const element = shape === 'request' ? data : envelopeOf(told, data);
+  return { id, content: [element], dataBytes: element.length };
 }
 
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-function toBuffer(data: Buffer | string): Buffer {
-  return typeof data === 'string' ? Buffer.from(data) : data;
+/** One JSON text, of which `data` is the last member. */
+function envelopeOf(told: object, data: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${JSON.stringify(told).slice(0, -1)},"data":`), data, Buffer.from('}')]);
 }

@@ -14,10 +14,10 @@
 // - Somebody else writes into the stream: its last id is above the companion's. All later ids of ours could be below it
 //   and would be taken for repeats, so this is an error, as is a companion that names another owner.
 import { ErrorReply } from '@redis/client';
-import { ConfigError, type Deadline, type Log } from 'spillway/plugin';
+import { ConfigError, comparePlaces, type Deadline, type EventPlace, type Log } from 'spillway/plugin';
 import type { Command, RedisConnection, Reply } from './connection.ts';
 import type { Entry } from './entry.ts';
-import { compareEntryIds, type EntryId, formatEntryId, noEntry, parseEntryId } from './entry-id.ts';
+import { formatEntryId, noEntry, parseEntryId } from './entry-id.ts';
 import { ConnectionLost, causeOfAbort } from './failure.ts';
 
 export interface StreamOwner {
@@ -45,9 +45,9 @@ export class OwnedStream {
   readonly #owner: StreamOwner;
   readonly #log: Log;
   /** The last id that this process knows to be confirmed. */
-  #confirmed: EntryId = noEntry;
+  #confirmed: EventPlace = noEntry;
   /** The connection on which the companion is watched, and the stream's last id as far as that connection knows. */
-  #known: { readonly connection: RedisConnection; readonly newest: EntryId } | undefined;
+  #known: { readonly connection: RedisConnection; readonly newest: EventPlace } | undefined;
 
   constructor(name: string, owner: StreamOwner, log: Log) {
     this.#name = name;
@@ -57,7 +57,7 @@ export class OwnedStream {
   }
 
   /** The id up to which everything was written. Rejects with a ConfigError if the stream is not this owner's. */
-  async newest(connection: RedisConnection, deadline: Deadline): Promise<EntryId> {
+  async newest(connection: RedisConnection, deadline: Deadline): Promise<EventPlace> {
     if (this.#known?.connection !== connection) {
       this.#known = undefined;
       const newest = await this.#inspect(connection, deadline);
@@ -77,7 +77,7 @@ export class OwnedStream {
     also: readonly Command[],
     deadline: Deadline,
   ): Promise<Appended> {
-    const last = entries.at(-1)?.id ?? (this.#known?.newest as EntryId);
+    const last = entries.at(-1)?.id ?? (this.#known?.newest as EventPlace);
     // Until the answer is there, nothing is known; if it does not come, that is how it stays.
     this.#known = undefined;
     const add = entries.map((entry): Command => ['XADD', this.#name, formatEntryId(entry.id), ...entry.content]);
@@ -99,8 +99,8 @@ export class OwnedStream {
   }
 
   /** A fail-over to a replica that was behind, or a server that forgot: what it had confirmed has left our disk. */
-  #tellLoss(newest: EntryId): void {
-    if (compareEntryIds(newest, this.#confirmed) >= 0) return;
+  #tellLoss(newest: EventPlace): void {
+    if (comparePlaces(newest, this.#confirmed) >= 0) return;
     this.#log.warn('the stream has lost entries that the server had confirmed', {
       stream: this.#name,
       confirmed: formatEntryId(this.#confirmed),
@@ -109,7 +109,7 @@ export class OwnedStream {
     this.#confirmed = newest;
   }
 
-  #claim(last: EntryId): Command {
+  #claim(last: EventPlace): Command {
     const { buffer, cursor } = this.#owner;
     return ['HSET', this.#companion, 'buffer', buffer, 'cursor', cursor, 'last_id', formatEntryId(last)];
   }
@@ -121,13 +121,13 @@ export class OwnedStream {
     ];
   }
 
-  #isMine(companion: Reply | undefined, last: EntryId): boolean {
+  #isMine(companion: Reply | undefined, last: EventPlace): boolean {
     if (!Array.isArray(companion)) return false;
     const { buffer, cursor } = this.#owner;
     return companion[0] === buffer && companion[1] === cursor && companion[2] === formatEntryId(last);
   }
 
-  async #inspect(connection: RedisConnection, deadline: Deadline): Promise<EntryId> {
+  async #inspect(connection: RedisConnection, deadline: Deadline): Promise<EventPlace> {
     // The empty transaction proves that transactions are permitted. If MULTI alone were refused, what follows it would
     // be executed one by one.
     const commands: Command[] = [['MULTI'], ['EXEC'], ...this.#watch(), ['XINFO', 'STREAM', this.#name]];
@@ -137,14 +137,14 @@ export class OwnedStream {
     const [buffer, cursor, lastId] = companionFields(replies[3]);
     const newest = newestOf(replies[4]);
     if (buffer === null && cursor === null) {
-      if (compareEntryIds(newest, noEntry) === 0) return newest; // Nobody's, and empty: the first batch claims it.
+      if (comparePlaces(newest, noEntry) === 0) return newest; // Nobody's, and empty: the first batch claims it.
       throw this.#notOurs(`has entries up to ${formatEntryId(newest)} and no companion that says whose it is`);
     }
     if (buffer !== this.#owner.buffer || cursor !== this.#owner.cursor) {
       throw this.#notOurs(`belongs to cursor ${cursor} of buffer ${buffer}`);
     }
     const written = parseEntryId(lastId ?? '') ?? noEntry;
-    if (compareEntryIds(newest, written) <= 0) return newest;
+    if (comparePlaces(newest, written) <= 0) return newest;
     throw this.#foreignWriter(`has entries up to ${formatEntryId(newest)}, this sink has written up to ${lastId}`);
   }
 
@@ -174,7 +174,7 @@ function isIdTooSmall(reply: Reply): boolean {
 }
 
 /** What XINFO STREAM says, in RESP 2 a list of names and values. A stream that does not exist has no entry. */
-function newestOf(reply: Reply | undefined): EntryId {
+function newestOf(reply: Reply | undefined): EventPlace {
   if (reply instanceof ErrorReply) {
     if (/no such key/i.test(reply.message)) return noEntry;
     throw reply;

@@ -6,6 +6,7 @@
 import { ErrorReply } from '@redis/client';
 import {
   ConfigError,
+  checkOrigins,
   Deadline,
   type HealthAnswer,
   type Signal,
@@ -16,7 +17,7 @@ import {
 } from 'spillway/plugin';
 import type { Command, RedisConnection, Reply } from './connection.ts';
 import { type Entry, type EntryOptions, entriesOf } from './entry.ts';
-import { noEntry, parseOrigin } from './entry-id.ts';
+import { noEntry } from './entry-id.ts';
 import { answerFor, ConnectionLost, causeOfAbort } from './failure.ts';
 import { Lane, Route } from './lane.ts';
 import { clusterOf, keyOf, type RedisOptions, serverOf } from './options.ts';
@@ -69,7 +70,7 @@ export class RedisSink implements Sink {
     this.#lastKey = key;
     return await this.#answer(key, signal, async (connection, deadline) => {
       if (this.#owner === undefined) return await this.#deliverUnowned(connection, batch, deadline);
-      this.#checkOrigins(batch, this.#owner);
+      checkOrigins(batch, this.#owner.buffer);
       return await this.#deliverOwned(connection, batch, this.#streamOf(key, this.#owner), deadline);
     });
   }
@@ -178,13 +179,6 @@ export class RedisSink implements Sink {
     const stream = this.#streams.get(key) ?? new OwnedStream(key, owner, this.#context.log);
     this.#streams.set(key, stream);
     return stream;
-  }
-
-  /** A key is one only together with its buffer: an id of another buffer could be that of another event. */
-  #checkOrigins({ records }: SinkBatch, { buffer }: StreamOwner): void {
-    const stranger = records.find(({ origin }) => parseOrigin(origin)?.uuid !== buffer);
-    if (stranger === undefined) return;
-    throw new Error(`record ${stranger.id} should come from buffer ${buffer}, its origin is ${stranger.origin}`);
   }
 
   #entryOptions(): EntryOptions {
