@@ -130,7 +130,9 @@ sinks:
 
 A buffer on disk lives in \`<data_dir>/buffers/<id>\`; one of a sink's own has the sink's id.`;
 
-const sinkText = `Every sink has these keys, whatever its type.`;
+const sinkText = `Every sink has these keys, whatever its type. A sink that takes some signals only, such as
+\`syslog\`, or \`otlp\` with \`logs_endpoint\` alone, rejects others that come: that is a warning, and an
+error where nothing of what it takes could ever come. The \`signals\` of a source say what it makes.`;
 
 const sinkReferences: readonly (readonly string[])[] = [
   ['`type`', 'text', 'required', 'One of those below, or that of a plugin.'],

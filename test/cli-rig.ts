@@ -53,8 +53,10 @@ export class CliRig {
       this.#waiting = this.#waiting.filter((each) => !seen.includes(each));
       for (const each of seen) each.seen();
     };
+    const { signal: readerGone } = new AbortController();
+    const output = (to: 'out' | 'err') => ({ write: write(to), isTerminal: false, readerGone });
     return {
-      terminal: { out: { write: write('out'), isTerminal: false }, err: { write: write('err'), isTerminal: false } },
+      terminal: { out: output('out'), err: output('err') },
       world: realWorld(),
       env: this.env,
       workingDirectory: this.folder,

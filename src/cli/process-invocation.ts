@@ -26,10 +26,18 @@ export function processInvocation(): Invocation {
 }
 
 function outputOf(stream: NodeJS.WriteStream): Output {
-  // A reader that goes away (`| head`) is no reason to fail: what it wanted, it has.
-  stream.on('error', () => undefined);
+  // A reader that goes away (`| head`) is no reason to fail: what it wanted, it has. Node raises it as an event, and
+  // would end the process where nobody listens.
+  const gone = new AbortController();
+  stream.on('error', () => gone.abort());
   const wantsNoColor = process.env['NO_COLOR'] !== undefined && process.env['NO_COLOR'] !== '';
-  return { write: (text) => void stream.write(text), isTerminal: stream.isTTY === true && !wantsNoColor };
+  return {
+    write: (text) => {
+      if (!gone.signal.aborted) stream.write(text);
+    },
+    isTerminal: stream.isTTY === true && !wantsNoColor,
+    readerGone: gone.signal,
+  };
 }
 
 function isAlive(pid: number): boolean {

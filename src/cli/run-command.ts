@@ -4,13 +4,15 @@ import { resolve } from 'node:path';
 import { abortable } from '../base/abort.ts';
 import { loadSettings } from '../pipeline/config/load-settings.ts';
 import type { Log } from '../pipeline/contract/log.ts';
-import type { PipelineSettings } from '../pipeline/contract/settings.ts';
+import type { PipelineSettings, SinkSettings } from '../pipeline/contract/settings.ts';
 import { within } from '../pipeline/runtime/pause.ts';
 import { Pipeline, type PipelineStart } from '../pipeline/runtime/pipeline.ts';
+import { printTargetOf } from '../pipeline/sinks/console/console-sink.ts';
 import { type Environment, startOtlpExport } from '../pipeline/telemetry/otlp-export.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { Invocation } from './invocation.ts';
 import { createLog, type LogLevel } from './pino-log.ts';
+import type { Terminal } from './terminal.ts';
 
 export type LogFormat = 'auto' | 'json' | 'text';
 
@@ -35,6 +37,7 @@ export async function run(config: string, options: RunOptions, invocation: Invoc
   for (const { message, path } of warnings) log.warn(message, path === '' ? {} : { at: path });
   const requests = new StopRequests(invocation, log);
   const { stopping, hurry } = requests;
+  whenNobodyReads(settings.sinks, terminal, () => requests.giveUp());
   const start = startPipeline(settings, { world, log, stopping, hurry }, env);
   try {
     const pipeline = await abortable(start, hurry);
@@ -57,6 +60,22 @@ async function startPipeline(
 ): Promise<Pipeline> {
   const telemetry = await startOtlpExport({ telemetry: settings.telemetry, environment, log: start.log });
   return await Pipeline.start(settings, { ...start, telemetry });
+}
+
+/**
+ * Where every sink prints, and whoever read that has gone, nothing can ever be delivered again: `spillway run | head`
+ * ends. Where another sink is left the pipeline goes on, as it does when only the reader of its log has gone.
+ */
+function whenNobodyReads(sinks: readonly SinkSettings[], { out, err }: Terminal, act: () => void): void {
+  const outputOf = { stdout: out, stderr: err };
+  const readers = sinks.map((sink) => {
+    const target = printTargetOf(sink);
+    return target === undefined ? undefined : outputOf[target].readerGone;
+  });
+  const actWhenAll = (): void => {
+    if (readers.every((gone) => gone?.aborted)) act();
+  };
+  for (const gone of new Set(readers)) gone?.addEventListener('abort', actWhenAll, { once: true });
 }
 
 /** How long a start that is to end at once is waited for. */
@@ -86,6 +105,13 @@ class StopRequests {
 
   get exitCode(): number {
     return this.#hurriedBy === undefined ? exitCodes.done : (codeOfSignal[this.#hurriedBy] ?? exitCodes.done);
+  }
+
+  /** There is nothing to wait for: ends at once. */
+  giveUp(): void {
+    this.#log.info('nobody reads what the sinks print: ending; what is not printed stays in the buffers');
+    this.#stopping.abort();
+    this.#hurry.abort();
   }
 
   #take(signal: string): void {

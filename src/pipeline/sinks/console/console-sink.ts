@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { eachEvent } from '../../../otlp/decode.ts';
 import { type OutputResult, type OutputStream, standardOutput } from '../../../platform/output-stream.ts';
 import { defineSink, type SinkDefinition } from '../../contract/definition.ts';
+import type { SinkSettings } from '../../contract/settings.ts';
 import type { Sink, SinkAnswer, SinkBatch, SinkContext } from '../../contract/sink.ts';
 import { pause } from '../../runtime/pause.ts';
 import { coloured, eventLine, plain } from './event-line.ts';
@@ -32,6 +33,11 @@ export const consoleSink: SinkDefinition = defineSink({
   schema,
   create: (options, context) => new ConsoleSink(options, context, standardOutput(options.target)),
 });
+
+/** Where a sink prints, if it is one of these. */
+export function printTargetOf({ definition, options }: SinkSettings): Options['target'] | undefined {
+  return definition === consoleSink ? (options as Options).target : undefined;
+}
 
 interface Unfinished {
   readonly text: string;
