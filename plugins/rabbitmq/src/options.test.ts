@@ -58,6 +58,9 @@ describe('options', () => {
     [{ connection_string: url, queue: 'q', tls: {} }, 'tls'],
     [{ connection_string: secure, queue: 'q', auth: 'external' }, 'auth'],
     [{ connection_string: url, queue: 'q', auth: 'external' }, 'auth'],
+    [{ connection_string: secure, queue: 'q', auth: 'external', tls: { crt_file: '/c' } }, 'tls.key_file'],
+    [{ connection_string: 'amqp://u@localhost', queue: 'q' }, 'password'],
+    [{ connection_string: url, queue: 'q', username: 'u' }, 'password'],
     [{ connection_string: 'http://localhost', queue: 'q' }, 'connection_string'],
     [{ connection_string: url, exchange: 'e', routing_key: '{host}' }, 'routing_key'],
     [{ connection_string: url, queue: 'q', properties: { priority: 256 } }, 'properties.priority'],
@@ -71,6 +74,9 @@ describe('options', () => {
   it.each([
     [{ connection_string: secure, queue: 'q', auth: 'external', tls: certificate }],
     [{ connection_string: url, exchange: 'e' }],
+    [{ connection_string: 'amqp://u@localhost', queue: 'q', password: 'p' }],
+    [{ connection_string: 'amqp://guest@localhost', queue: 'q' }],
+    [{ connection_string: 'amqps://u@localhost', queue: 'q', auth: 'external', tls: certificate }],
     [{ connection_string: url, exchange: 'e', routing_key: '{signal}', declare: { queue: 'q', binding_key: 'logs' } }],
   ])('%j are taken', (given) => {
     expect(schema.safeParse(given).error).toBeUndefined();

@@ -33,6 +33,9 @@ export interface RabbitmqOptions {
   readonly connect_timeout_secs: number;
 }
 
+/** The user that a new server has, and its password. */
+const defaultLogin = 'guest';
+
 /** What AMQP has one byte of length for. */
 const shortText = z.string().min(1).refine(isShort, { error: 'expected no more than 255 bytes' });
 
@@ -79,7 +82,7 @@ const keys: z.ZodType<RabbitmqOptions> = z.strictObject({
     'The server: `amqp://user:password@host:5672/%2f`, `amqps://` for TLS. The path is the virtual host.',
   ),
   username: z.string().min(1).optional().describe('User, if not in the connection string. Default: guest.'),
-  password: secret().optional().describe('Password, if not in the connection string. Default: guest.'),
+  password: secret().optional().describe('Password, if not in the connection string. Default: that of guest.'),
   auth: z
     .enum(['plain', 'external'])
     .default('plain')
@@ -126,7 +129,12 @@ export const schema: z.ZodType<RabbitmqOptions> = keys.superRefine((options, con
   if (made?.binding_key !== undefined && made.queue === undefined && queue === undefined) {
     refuse('declare.binding_key', 'expected with declare.queue only: there is nothing to bind');
   }
-  const isSecure = parseConnectionString(options.connection_string)?.isSecure === true;
+  const address = parseConnectionString(options.connection_string);
+  const user = options.username ?? (address?.user || defaultLogin);
+  if (auth === 'plain' && user !== defaultLogin && options.password === undefined && address?.password === '') {
+    refuse('password', 'expected the password of the user: only guest has one by default');
+  }
+  const isSecure = address?.isSecure === true;
   if (tls !== undefined && !isSecure) refuse('tls', 'expected with amqps:// only');
   if (auth === 'external' && tls?.crt_file === undefined) {
     refuse('auth', 'expected plain, or amqps:// and tls with crt_file and key_file: external needs a certificate');
@@ -138,7 +146,7 @@ export function addressOf(options: RabbitmqOptions): Address & { readonly user: 
   const address = parseConnectionString(options.connection_string) as Address;
   return {
     ...address,
-    user: options.username ?? (address.user || 'guest'),
-    password: options.password ?? (address.password || 'guest'),
+    user: options.username ?? (address.user || defaultLogin),
+    password: options.password ?? (address.password || defaultLogin),
   };
 }

@@ -31,7 +31,7 @@ describe('over TLS', () => {
     ['a file that is not there', { tls: { ca_file: '/nonexistent/ca.pem' } }, /\/nonexistent\/ca\.pem/],
     [
       'a file that is no certificate',
-      { tls: { ca_file: certificateFile, crt_file: keyFile } },
+      { tls: { ca_file: certificateFile, crt_file: keyFile, key_file: keyFile } },
       /TLS|ERR_OSSL|certificate/,
     ],
   ])('%s is blocked, and no login is sent', async (_, given, reason) => {
@@ -47,9 +47,6 @@ describe('over TLS', () => {
     const tls = { ca_file: certificateFile, crt_file: certificateFile, key_file: keyFile };
     expect(await deliverTo(server, { auth: 'external', tls })).toEqual({ kind: 'delivered' });
     expect(server.logins).toEqual(['EXTERNAL ']);
-    expect(await deliverTo(server, { auth: 'external', tls: { ...tls, key_file: undefined } })).toMatchObject({
-      kind: 'blocked',
-    });
     await server.stop();
   });
 });

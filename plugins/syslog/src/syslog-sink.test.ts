@@ -278,7 +278,8 @@ describe('TLS', () => {
     ['a key that is none', { ...tls, crt_file: senderFiles.cert, key_file: authorityFile }],
   ])('is blocked by %s, and sends nothing', async (_, options) => {
     await secured();
-    const sink = makeSink({ options: { tls: { ...options, key_pass: 'pa$$word' } } });
+    const shown = { crt_file: senderFiles.cert, key_file: senderFiles.key, key_pass: 'pa$$word' };
+    const sink = makeSink({ options: { tls: { ...shown, ...options } } });
     const answer = await deliver(sink, small());
     expect(answer.kind).toBe('blocked');
     const { signal } = new AbortController();

@@ -30,6 +30,22 @@ it('names the peer and the code, and not what the error says', () => {
   expect(reason).toBe('peer:1: the connection was reset (ECONNRESET)');
 });
 
+it.each([
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'no TLS'],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'crt_file'],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'our certificate'],
+  ['ERR_OSSL_BAD_DECRYPT', 'key_pass'],
+  ['ERR_OSSL_X509_KEY_VALUES_MISMATCH', 'does not belong to'],
+  ['ERR_OSSL_PEM_NO_START_LINE', 'PEM'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'not trusted: it is for another name'],
+  ['CERT_HAS_EXPIRED', 'not trusted: it has expired'],
+])('%s says what to look at: %s', (code, words) => {
+  expect(networkFailure(coded(code), 'peer:1')).toEqual({
+    kind: 'blocked',
+    reason: expect.stringMatching(`^peer:1: the .*${words}.* \\(${code}\\)$`),
+  });
+});
+
 it('looks into causes and into the errors of several addresses', () => {
   const inner = new Error('failed', { cause: coded('ECONNREFUSED') });
   expect(networkFailure(inner, 'p')?.reason).toContain('ECONNREFUSED');

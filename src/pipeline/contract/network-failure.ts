@@ -73,8 +73,25 @@ const certificateCodes: readonly string[] = [
   'PATH_LENGTH_EXCEEDED',
 ];
 
+/** What to look at, where OpenSSL's code tells an operator. The keys are those of `tls`. */
+const tlsReasons: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'the certificate is not trusted: it has expired',
+  CERT_NOT_YET_VALID: 'the certificate is not trusted: it is not valid yet',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is not trusted: it is for another name',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'the TLS handshake failed: what answers there speaks no TLS, or none of our versions',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'the TLS handshake failed: what answers there speaks no TLS',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'the peer wants a certificate: crt_file and key_file',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'the peer does not trust our certificate, that in crt_file',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: 'the peer does not take our certificate, that in crt_file: it has expired',
+  ERR_OSSL_BAD_DECRYPT: 'the private key in key_file cannot be read: key_pass is wrong or missing',
+  ERR_OSSL_UNSUPPORTED: 'the file key_file holds no private key that can be used',
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: 'the private key in key_file does not belong to the certificate in crt_file',
+  ERR_OSSL_PEM_NO_START_LINE: 'the file crt_file or key_file is no PEM',
+};
+
 function blockReason(code: string): string | undefined {
-  if (blockReasons[code] !== undefined) return blockReasons[code];
+  const known = blockReasons[code] ?? tlsReasons[code];
+  if (known !== undefined) return known;
   if (/^(?:ERR_TLS|CERT)_/.test(code) || certificateCodes.includes(code)) return 'the certificate is not trusted';
   if (/^ERR_O?SSL/.test(code)) return 'the TLS handshake failed';
   return undefined;

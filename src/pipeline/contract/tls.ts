@@ -41,7 +41,18 @@ const keys = {
 
 /** The value of a key `tls` of a sink whose url says whether TLS is used at all. */
 export function tlsOptions(): ZodType<TlsOptions> {
-  return z.strictObject(keys);
+  return z.strictObject(keys).superRefine(refuseHalves);
+}
+
+/** A certificate without its key is never shown: the peer would be said to want what it was given. */
+function refuseHalves({ crt_file, key_file, key_pass }: Partial<TlsOptions>, context: z.RefinementCtx): void {
+  const refuse = (path: string, message: string): void => context.addIssue({ code: 'custom', message, path: [path] });
+  if (crt_file !== undefined && key_file === undefined)
+    refuse('key_file', 'expected the private key that crt_file belongs to; a file may hold both, and is named twice');
+  if (key_file !== undefined && crt_file === undefined)
+    refuse('crt_file', 'expected the certificate that key_file belongs to; a file may hold both, and is named twice');
+  if (key_pass !== undefined && key_file === undefined && crt_file === undefined)
+    refuse('key_file', 'expected the private key that key_pass is the password of');
 }
 
 /**
@@ -56,6 +67,7 @@ export function switchableTlsOptions({
   const enabled = z.boolean().optional().describe(`Whether TLS is used. Default: ${enabledByDefault}.`);
   return z
     .strictObject({ enabled, ...keys })
+    .superRefine(refuseHalves)
     .refine((given) => enabledByDefault || given.enabled !== undefined || !saysMore(given), {
       error: 'expected enabled: true beside the other keys, or enabled: false to do without TLS',
     })
