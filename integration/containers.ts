@@ -8,6 +8,9 @@ import { freePort } from './free-port.ts';
 /** The helper that would remove what a killed run leaves behind is an image of its own. `.ci/run` removes by label. */
 process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
 
+/** How much of its memory may be used for files that several processes share: PostgreSQL's, and those of faults. */
+const sharedBytesMax = 1024 * 1024 * 1024;
+
 /** Some servers take seconds, and several start at once. */
 const startupMsMax = 60_000;
 
@@ -41,6 +44,7 @@ export async function startServer(options: ServerOptions): Promise<StartedServer
     .withExposedPorts({ container: port, host: hostPort }, ...others)
     .withCommand([...command])
     .withEnvironment({ ...environment })
+    .withSharedMemorySize(sharedBytesMax)
     .withWaitStrategy(ready === undefined ? Wait.forListeningPorts() : Wait.forLogMessage(ready))
     .withStartupTimeout(startupMsMax);
   if (entrypoint !== undefined) described.withEntrypoint([...entrypoint]);

@@ -19,12 +19,20 @@ export type Requirement =
   | 'docker-compose-v1'
   | `${ImageName}-image`
   | 'wire'
-  | 'slow-link';
+  | 'slow-link'
+  | 'memory-limit';
 
 function succeeds(program: string, ...args: readonly string[]): boolean {
   // The programs of an administrator are not on everybody's path.
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
   return spawnSync(program, args, { env, stdio: 'ignore', timeout: 10_000 }).status === 0;
+}
+
+/** Whether the engine can limit the memory of a container, swap included. */
+function limitsMemory(): boolean {
+  const args = ['info', '--format', '{{.MemoryLimit}} {{.SwapLimit}}'];
+  const { stdout } = spawnSync('docker', args, { encoding: 'utf8', timeout: 10_000 });
+  return stdout?.trim() === 'true true';
 }
 
 const isRoot = (): boolean => process.getuid?.() === 0;
@@ -51,6 +59,7 @@ const checks: Readonly<Record<Requirement, () => boolean>> = {
   'docker-compose-v1': () => succeeds('docker-compose', 'version'),
   wire: () => isRoot() && succeeds('nsenter', '--version') && succeeds('iptables', '--version'),
   'slow-link': () => isRoot() && succeeds('nsenter', '--version') && succeeds('ip', '-V') && succeeds('tc', '-V'),
+  'memory-limit': limitsMemory,
 };
 
 const reasons: Readonly<Record<Requirement, string>> = {
@@ -68,6 +77,7 @@ const reasons: Readonly<Record<Requirement, string>> = {
   'collector-image': 'needs a local image of the OpenTelemetry Collector (integration/images/build.sh, with Go)',
   wire: 'needs root, nsenter and iptables',
   'slow-link': 'needs root, nsenter, ip and tc (iproute2)',
+  'memory-limit': 'needs a Docker engine that can limit memory',
 };
 
 const known = new Map<Requirement, boolean>();

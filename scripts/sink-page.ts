@@ -1,6 +1,6 @@
 // docs/sinks.md: what each sink promises, in the words of its subject, and what the fault tests found.
 import type { FaultResult, SubjectResults } from '../integration/sinks/sink-results.ts';
-import { type SinkFaultName, type SinkSubject, sinkFaultNames } from '../integration/sinks/sink-subject.ts';
+import { faultsOf, type SinkFaultName, type SinkSubject } from '../integration/sinks/sink-subject.ts';
 
 export interface SinkSection {
   readonly subject: SinkSubject;
@@ -18,6 +18,7 @@ const meanings: Readonly<Record<SinkFaultName, string>> = {
   'cut off': 'taken off its network, and put back',
   blackholed: 'packets to it vanish',
   reset: 'every packet to it is answered with a TCP reset',
+  'out of memory': 'its container may have no more memory, and the kernel kills the server',
   slow: 'the link carries 256 kbit/s each way',
   starved: 'the server runs out of memory or disk',
   'wrong password': 'the server no longer takes our password, and throws us out; then it does again',
@@ -80,7 +81,7 @@ function sectionParts({ subject, results }: SinkSection): string[] {
     ].join('\n'),
     table(
       ['fault', 'lasted', 'accepted meanwhile', 'missing', 'repeats', 'all there after'],
-      sinkFaultNames.map((fault) => faultRow(subject, fault, results?.faults[fault])),
+      faultsOf(subject).map((fault) => faultRow(subject, fault, results?.faults[fault])),
     ),
     ...(results === undefined ? [] : [wrapped(killsOf(Object.values(results.faults)))]),
     ...(Object.keys(figures).length === 0 ? [] : [figureList(figures)]),

@@ -29,6 +29,7 @@ export const natsJetStream: SinkSubject = {
   images: ['nats'],
   keepsOrder: true,
   repeats: 'none',
+  runsOutOfMemory: true,
   acknowledgement: 'The stream has the message on its disk; with replicas, most of them have it.',
   setUp: '`sync_interval: always`, a stream with file storage and a `duplicate_window` of 100 ms',
   repeatsBecause:

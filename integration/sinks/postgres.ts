@@ -32,6 +32,7 @@ export const postgres: SinkSubject = {
   images: ['postgres'],
   keepsOrder: true,
   repeats: 'none',
+  runsOutOfMemory: true,
   needsFor: { starved: forSmallDisk },
   acknowledgement: 'The transaction that inserted the row is committed, and its write-ahead log is synced.',
   setUp:

@@ -16,6 +16,7 @@ export const rabbitmq: SinkSubject = {
   images: ['rabbitmq'],
   keepsOrder: true,
   repeats: 'possible',
+  runsOutOfMemory: true,
   // It takes several seconds to start, more on a busy machine: after a kill nothing arrives before that.
   recoveryMsMax: 30_000,
   acknowledgement: 'A publisher confirm: every queue that the message was routed to has written and synced it.',

@@ -23,6 +23,7 @@ export const redisStreams: SinkSubject = {
   images: ['redis'],
   keepsOrder: true,
   repeats: 'none',
+  runsOutOfMemory: true,
   acknowledgement: 'Redis has written the entry to its append-only file and synced that.',
   setUp,
   repeatsBecause:

@@ -7,10 +7,11 @@ import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { repeatable } from '../../test/sweep.ts';
 import { type Fault, faultNames, faultOf, slowLink, wireFaults } from '../faults.ts';
+import { outOfMemory } from '../memory-fault.ts';
 import { needs } from '../requirements.ts';
 import { type FaultResult, recordFault } from './sink-results.ts';
 import { SinkRig } from './sink-rig.ts';
-import { type SinkFaultName, type SinkSubject, type StartedSubject, sinkFaultNames } from './sink-subject.ts';
+import { faultsOf, type SinkFaultName, type SinkSubject, type StartedSubject } from './sink-subject.ts';
 import { rangesOf } from './sink-verdict.ts';
 
 /** Numbers that are accepted between one thing that happens and the next: about half a second of load. */
@@ -31,7 +32,7 @@ const logMax = 6_000;
 
 /** One test for each fault that can happen to this server. */
 export function sinkFaultTests(subject: SinkSubject): void {
-  for (const fault of sinkFaultNames.filter((name) => subject.notApplicable?.[name] === undefined)) {
+  for (const fault of faultsOf(subject).filter((name) => subject.notApplicable?.[name] === undefined)) {
     const name = `${subject.name}, ${fault}: ${promiseOf(subject, fault)}`;
     test(name, { timeout: timeoutMs }, async (context) => {
       const reason = reasonToSkip(subject, fault);
@@ -54,7 +55,9 @@ function reasonToSkip({ images, needsFor }: SinkSubject, fault: SinkFaultName): 
   const wire = wireFaults.some((name) => name === fault) ? (['wire'] as const) : [];
   const own = needsFor?.[fault] ?? [];
   const slow = fault === 'slow' ? (['slow-link'] as const) : [];
-  return needs('linux', 'docker', ...images.map((name) => `${name}-image` as const), ...wire, ...slow, ...own);
+  const memory = fault === 'out of memory' ? (['memory-limit'] as const) : [];
+  const all = [...wire, ...slow, ...memory, ...own];
+  return needs('linux', 'docker', ...images.map((name) => `${name}-image` as const), ...all);
 }
 
 /** What is thrown says what pipeline and server had logged. */
@@ -164,7 +167,8 @@ class FaultRun {
   /** A fault that nobody could feel would prove nothing. A restart is over when it has begun. */
   async #expectFelt(fault: Fault): Promise<void> {
     const isOutage = faultNames.some((name) => name === this.#name && name !== 'restarted');
-    if (isOutage) expect(await this.#rig.subject.answers(), 'a new client gets an answer meanwhile').toBe(false);
+    if (isOutage || this.#name === 'out of memory')
+      expect(await this.#rig.subject.answers(), 'a new client gets an answer meanwhile').toBe(false);
     if (fault.felt !== undefined) expect(await fault.felt(), 'the fault was felt').toBe(true);
     else if (this.#name === 'starved' && !this.#mayLose) expect(await this.#rig.backlog()).toBeGreaterThan(0);
   }
@@ -187,6 +191,8 @@ class FaultRun {
 
 async function sinkFaultOf(name: Exclude<SinkFaultName, 'pipeline killed'>, subject: StartedSubject): Promise<Fault> {
   switch (name) {
+    case 'out of memory':
+      return await outOfMemory(subject.server);
     case 'slow':
       return await slowLink(subject.server);
     case 'starved':

@@ -12,14 +12,20 @@ import type { Requirement } from '../requirements.ts';
  * What happens to a sink, in the order of its table in docs/sinks.md. In all of them the load goes on, and the pipeline
  * is killed with SIGKILL while they last; in the last one nothing else happens.
  */
-export type SinkFaultName = FaultName | 'slow' | 'starved' | 'wrong password' | 'pipeline killed';
+export type SinkFaultName = FaultName | 'out of memory' | 'slow' | 'starved' | 'wrong password' | 'pipeline killed';
 export const sinkFaultNames: readonly SinkFaultName[] = [
   ...faultNames,
+  'out of memory',
   'slow',
   'starved',
   'wrong password',
   'pipeline killed',
 ];
+
+/** Those of a subject, what cannot happen to it included. */
+export function faultsOf({ runsOutOfMemory = false }: SinkSubject): readonly SinkFaultName[] {
+  return sinkFaultNames.filter((name) => runsOutOfMemory || name !== 'out of memory');
+}
 
 export interface SinkSubject {
   /** Heading in docs/sinks.md: 'PostgreSQL', 'Redis Streams'. */
@@ -36,6 +42,8 @@ export interface SinkSubject {
   readonly losesWith?: readonly SinkFaultName[];
   /** What a fault takes of the machine that runs the tests: without it that test is skipped, with a counted reason. */
   readonly needsFor?: Readonly<Partial<Record<SinkFaultName, readonly Requirement[]>>>;
+  /** The kernel kills it for want of memory, too. Not of every server: to most it is a kill like any other. */
+  readonly runsOutOfMemory?: boolean;
   /**
    * What cannot happen to this server, and why: shown instead of figures. No test is made of it. The same on every
    * machine, or docs/sinks.md would not be.
