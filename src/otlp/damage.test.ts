@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { fullRequestEvents, fullRequests } from '../../test/otlp/full-request.ts';
 import { independentDecode } from '../../test/otlp/independent-proto.ts';
+import { splitEvents } from '../../test/otlp/split-events.ts';
 import { checkRequest } from './check.ts';
 import { countEvents } from './count.ts';
 import { decodeRequest, eachEvent } from './decode.ts';
@@ -11,7 +12,7 @@ import { jsonToRequest, requestToJson } from './json.ts';
 import type { AnyValue } from './request.ts';
 import { messageOf } from './schema.ts';
 import { type Signal, signals } from './signal.ts';
-import { splitAt, splitEvents, splitToSize } from './split.ts';
+import { splitAt, splitToSize } from './split.ts';
 
 /** What the readers disagree about; undefined: they agree. */
 function disagreement(signal: Signal, bytes: Uint8Array): string | undefined {

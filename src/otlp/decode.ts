@@ -51,7 +51,7 @@ export interface TelemetryEvent {
   readonly metric?: MetricOfPoint;
 }
 
-/** The events of a request in the order in which splitEvents gives them; undefined: malformed. */
+/** The events of a request in the order in which they are counted; undefined: malformed. */
 export function eachEvent(signal: Signal, bytes: Uint8Array): Iterable<TelemetryEvent> | undefined {
   const request = decodeRequest(signal, bytes);
   return request === undefined ? undefined : eventsOf(signal, request);

@@ -6,6 +6,7 @@ import { describeMachine } from '../../test/bench/machine.ts';
 import { parseBenchOptions } from '../../test/bench/options.ts';
 import { type Case, measureInTurns } from '../../test/bench/repetitions.ts';
 import { calibrationCells, calibrationHeader, figure, forTerminal } from '../../test/bench/report.ts';
+import { splitEvents } from '../../test/otlp/split-events.ts';
 import { KiB } from '../base/units.ts';
 import { checkRequest } from './check.ts';
 import { concatenate } from './concatenate.ts';
@@ -15,7 +16,8 @@ import { encodeRequest } from './encode.ts';
 import { jsonToRequest, requestToJson } from './json.ts';
 import { encodeLogLines } from './log-lines.ts';
 import type { LogRecord } from './request.ts';
-import { splitAt, splitEvents, splitToSize } from './split.ts';
+import { SingleEvents } from './single-events.ts';
+import { splitAt, splitToSize } from './split.ts';
 
 const options = parseBenchOptions(process.argv.slice(2));
 const events = options.smoke ? 10 : 5_000;
@@ -62,13 +64,21 @@ function measure(
   return { name, run, rank: (nanoseconds) => -nanoseconds };
 }
 
+function jsonOfEvents(): number {
+  const single = new SingleEvents('logs', bytes);
+  let length = 0;
+  for (let event = 0; event < single.count; event += 1) length += Buffer.byteLength(single.json(event) ?? '');
+  return length;
+}
+
 const cases = [
   measure('countEvents', () => countEvents('logs', bytes)),
   measure('checkRequest', () => checkRequest('logs', bytes)),
   measure('concatenate, two', () => concatenate([bytes, bytes])),
   measure('splitAt, half', () => splitAt('logs', bytes, events / 2)),
   measure('splitToSize, 64 KiB', () => splitToSize('logs', bytes, 64 * KiB)),
-  measure('splitEvents', () => splitEvents('logs', bytes)),
+  measure('single events', () => splitEvents('logs', bytes)),
+  measure('JSON of single events', () => jsonOfEvents()),
   measure('encodeLogLines', () => encodeLogLines({ resource: { 'host.name': 'a' }, lines })),
   measure('encodeRequest', () => encodeRequest('logs', request)),
   measure('decodeRequest', () => decodeRequest('logs', bytes)),

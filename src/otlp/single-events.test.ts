@@ -1,11 +1,13 @@
 // What the random requests of single-events.prop.test.ts do not come across: bounds, and what is shared.
 import { expect, it } from 'vitest';
+import { splitEvents } from '../../test/otlp/split-events.ts';
+import { KiB } from '../base/units.ts';
+import { countEvents } from './count.ts';
 import { encodeRequest } from './encode.ts';
 import { requestToJson } from './json.ts';
 import type { AnyValue } from './request.ts';
 import { messagesMax, nestingMax } from './schema.ts';
 import { SingleEvents } from './single-events.ts';
-import { splitEvents } from './split.ts';
 
 function nested(levels: number): AnyValue {
   let value: AnyValue = { intValue: 1 };
@@ -74,6 +76,14 @@ it('counts messages of the event together with those around it', () => {
   const bytes = delimited(1, Buffer.concat([delimited(1, attributes(1, half)), delimited(2, Buffer.concat(records))]));
   const events = new SingleEvents('logs', bytes);
   expect([0, 1].map((event) => events.fields(event) !== undefined)).toEqual([true, false]);
+});
+
+it('makes one request at a time', () => {
+  const resource = { attributes: [{ key: 'x'.repeat(100 * KiB) }] };
+  const logRecords = Array.from({ length: 100_000 }, () => ({}));
+  const bytes = encodeRequest('logs', { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] });
+  const events = new SingleEvents('logs', bytes); // 10 GB all together.
+  expect(countEvents('logs', events.request(99_999))).toBe(1);
 });
 
 it('has no events in an empty request', () => {

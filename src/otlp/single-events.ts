@@ -3,8 +3,8 @@
 //
 // What is around an event (resource, scope, metric) is around many others, too, and often larger than it. So it is
 // decoded, and written as JSON, once for all of them (envelope.ts), and only the event itself for each. What comes out
-// is what would come out of the request that eachRequest makes of the event: byte for byte the same JSON, and undefined
-// where that request cannot be decoded, so that an event that is malformed spoils no other one.
+// is what would come out of the request with the event alone: byte for byte the same JSON, and undefined where that
+// request cannot be decoded, so that an event that is malformed spoils no other one.
 //
 // Everything is made when it is asked for. Events are best asked for in their order: only what is around the last one,
 // and what that one decodes to, are kept.
@@ -34,7 +34,7 @@ export class SingleEvents {
     return this.#source.outline.events;
   }
 
-  /** An OTLP request with this event alone. */
+  /** An OTLP request with this event alone. All of them together can be far larger than the request. */
   request(event: number): Uint8Array {
     return copyOut(this.#source.outline, event, event + 1);
   }

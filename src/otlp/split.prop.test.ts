@@ -4,12 +4,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { arbitraryFutureRequest } from '../../test/otlp/arbitrary-request.ts';
 import { independentDecode, independentEncode } from '../../test/otlp/independent-proto.ts';
+import { splitEvents } from '../../test/otlp/split-events.ts';
 import { checkRequest } from './check.ts';
 import { concatenate } from './concatenate.ts';
 import { countEvents } from './count.ts';
 import { eachEvent } from './decode.ts';
 import { type Signal, signals } from './signal.ts';
-import { splitAt, splitEvents, splitToSize } from './split.ts';
+import { splitAt, splitToSize } from './split.ts';
 
 type Plain = Record<string, unknown>;
 

@@ -1,10 +1,11 @@
 // Splitting at its edges: what must come back unchanged, what is refused, and what strangers could make of it.
 import { expect, it } from 'vitest';
-import { KiB, MiB } from '../base/units.ts';
+import { splitEvents } from '../../test/otlp/split-events.ts';
+import { MiB } from '../base/units.ts';
 import { concatenate } from './concatenate.ts';
 import { countEvents } from './count.ts';
 import { encodeRequest } from './encode.ts';
-import { eachRequest, splitAt, splitEvents, splitToSize } from './split.ts';
+import { splitAt, splitToSize } from './split.ts';
 
 function logs(records: number, bodyBytes: number, resourceBytes = 10): Uint8Array {
   const attributes = [{ key: 'service.name', value: { stringValue: 'x'.repeat(resourceBytes) } }];
@@ -120,11 +121,6 @@ it.each([
   const written = parts.reduce((sum, part) => sum + part.length, 0);
   expect(written).toBeLessThan(64 * MiB + 2 * bytes.length);
   expect(parts.reduce((sum, part) => sum + (countEvents('logs', part) ?? 0), 0)).toBe(100_000);
-});
-
-it('gives single events one at a time', () => {
-  const requests = eachRequest('logs', logs(100_000, 1, 100 * KiB)); // 10 GB all together.
-  expect(countEvents('logs', requests.next().value ?? new Uint8Array(0))).toBe(1);
 });
 
 it('takes a time that grows with the bytes, not with their square', () => {

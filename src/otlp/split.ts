@@ -1,5 +1,6 @@
-// Cuts requests between events: in two, down to a size, or into single events. Each part is a whole request that
-// repeats the envelopes (resource, scope, metric, their unknown fields) of the events it holds, byte for byte.
+// Cuts requests between events: in two, or down to a size. (Single events are cut out by single-events.ts.) Each part is
+// a whole request that repeats the envelopes (resource, scope, metric, their unknown fields) of the events it holds,
+// byte for byte.
 //
 // The request is read once (outline.ts) and each part is copied out of it from its end to its start, so that a length
 // is written when what it counts is there. Time grows with the bytes read plus the bytes written. What is written can
@@ -45,17 +46,6 @@ export function splitToSize(signal: Signal, bytes: Uint8Array, limitBytes: numbe
     from = to;
   }
   return parts.length === 0 ? [bytes] : parts;
-}
-
-/** One request per event, in order, made as they are asked for: all together can be far larger than the request. */
-export function* eachRequest(signal: Signal, bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
-  const outline = outlineOf(signal, bytes);
-  for (let event = 0; event < outline.events; event += 1) yield copyOut(outline, event, event + 1);
-}
-
-/** One request per event, in order. */
-export function splitEvents(signal: Signal, bytes: Uint8Array): Uint8Array[] {
-  return [...eachRequest(signal, bytes)];
 }
 
 /** Throws where countEvents says undefined. */

@@ -7,7 +7,6 @@ export { eachEvent, type MetricOfPoint, type TelemetryEvent } from '../../otlp/d
 export { requestToJson } from '../../otlp/json.ts';
 export type { AnyValue, DataPoint, KeyValue, LogRecord, Resource, Scope, Span } from '../../otlp/request.ts';
 export type { Signal, TelemetryBatch } from '../../otlp/signal.ts';
-export { eachRequest } from '../../otlp/split.ts';
 export type { Clock, Timer } from '../../platform/clock.ts';
 export type { HostFiles } from '../../platform/host-files.ts';
 export type { Random } from '../../platform/random.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { splitEvents } from '../../../test/otlp/split-events.ts';
 import { eachEvent } from '../../otlp/decode.ts';
 import { requestToJson } from '../../otlp/json.ts';
 import { signals } from '../../otlp/signal.ts';
-import { splitEvents } from '../../otlp/split.ts';
 import { markersIn, sampleBatch } from '../../testing/index.ts';
 import { keyedEvents } from './keyed-events.ts';
 import type { SinkRecord } from './sink.ts';

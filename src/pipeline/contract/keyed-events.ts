@@ -8,8 +8,8 @@ import type { Template } from './template.ts';
 export type EventEncoding = 'json' | 'protobuf';
 
 /**
- * An event, its key, and the forms that a sink may want it in. They are made when they are asked for, so an event that
- * is skipped costs next to nothing. What several events share (resource, scope, metric) is decoded once for all of them.
+ * An event, its key, and the forms that a sink may want it in. They are made when they are asked for, so that an event
+ * to skip costs next to nothing. What several events share (resource, scope, metric) is decoded once for all of them.
  */
 export class KeyedEvent {
   /** `<uuid>/<epoch>-<id>`: the same whenever the event comes again, and of no other event ever. */
