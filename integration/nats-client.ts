@@ -3,13 +3,15 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { type JetStreamManager, jetstream, jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
 
 export interface NatsPlace {
   /** The servers of a cluster: the first that answers. */
   readonly ports: readonly number[];
   readonly user?: string;
   readonly password?: string;
+  /** TLS, and other ways to say who asks. */
+  readonly how?: Pick<NodeConnectionOptions, 'tls' | 'authenticator'>;
 }
 
 export interface StreamNow {
@@ -83,7 +85,7 @@ async function managing<Value>(place: NatsPlace, work: (manager: JetStreamManage
 }
 
 async function during<Value>(
-  { ports, user, password }: NatsPlace,
+  { ports, user, password, how = {} }: NatsPlace,
   work: (connection: NatsConnection) => Promise<Value>,
 ): Promise<Value> {
   const connection = await connect({
@@ -92,6 +94,7 @@ async function during<Value>(
     ...(password === undefined ? {} : { pass: password }),
     reconnect: false,
     timeout: callMsMax,
+    ...how,
   });
   try {
     return await work(connection);
