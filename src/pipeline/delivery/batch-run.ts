@@ -168,16 +168,21 @@ export class BatchRun {
     return (await this.#waitUntilHealthy()) ? 'again' : 'left';
   }
 
-  /** Waits the longest backoff, less if another batch gets through, and until a check says nothing bad. */
+  /**
+   * Waits the longest backoff, less if another batch gets through, and until a check says nothing bad. One that says
+   * that waiting helps is asked again as soon as a batch would be sent again: who had to act has acted.
+   */
   async #waitUntilHealthy(): Promise<boolean> {
     const { settings, sink, condition, sleepers, backoff, isOver } = this.#context;
-    for (;;) {
-      if (!(await sleepers.sleep(backoff.longestMs, 'healed'))) return false;
+    for (let waitMs = backoff.longestMs, away = 0; ; ) {
+      if (!(await sleepers.sleep(waitMs, 'healed'))) return false;
       if (!settings.healthcheck.enabled) return true;
       const health = await sink.checkHealth();
       if (isOver()) return false;
       if (health.kind === 'healthy') return true;
-      condition.report(this, { kind: 'blocked', reason: health.reason });
+      away = health.kind === 'retryable' ? away + 1 : 0;
+      waitMs = away > 0 ? backoff.afterTries(away) : backoff.longestMs;
+      condition.report(this, { kind: away > 0 ? 'retrying' : 'blocked', reason: health.reason });
     }
   }
 

@@ -131,7 +131,7 @@ describe('blocked', () => {
     rig.sink.answer = inTurn(blocked);
     let isHealthy = false;
     rig.sink.health = () => {
-      if (rig.sink.healthChecks === 2) throw new Error('no route');
+      if (rig.sink.healthChecks > 1 && !isHealthy) throw new Error('no route');
       return isHealthy ? { kind: 'healthy' } : { kind: 'blocked', reason: 'still 401' };
     };
     const driver = rig.driver();
@@ -144,6 +144,24 @@ describe('blocked', () => {
     isHealthy = true;
     await rig.drained();
     expect(rig.sink.delivered).toEqual([1]);
+    await rig.run(driver.stop({ afterMs: 0 }));
+    await rig.run(running);
+  });
+
+  it('is away, no longer blocked, once the health check says that waiting helps, and is asked as often', async () => {
+    const rig = await DeliveryRig.open();
+    await rig.append('logs', 1);
+    rig.sink.answer = inTurn({ kind: 'blocked', reason: 'no such host' });
+    let isUp = false;
+    rig.sink.health = () => (isUp ? { kind: 'healthy' } : { kind: 'retryable', reason: 'it starts' });
+    const driver = rig.driver();
+    const running = driver.run();
+    await rig.advance(31_000);
+    expect(driver.status()).toMatchObject({ state: 'retrying', reason: 'it starts' });
+    expect([rig.lines('error').length, rig.lines('warn').length]).toEqual([1, 1]);
+    isUp = true;
+    await rig.advance(5_000);
+    expect(driver.status()).toMatchObject({ state: 'running', delivered: { events: 1 } });
     await rig.run(driver.stop({ afterMs: 0 }));
     await rig.run(running);
   });
