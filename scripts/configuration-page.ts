@@ -245,9 +245,9 @@ const blockNames: Readonly<Record<BlockKind, string>> = {
 };
 
 function refusedRows(): string[][] {
-  return refusedKeys.map(({ block, key, value, reason, instead }) => {
+  return refusedKeys.map(({ block, key, value, of = 'Vector', reason, instead }) => {
     const name = value === undefined ? `\`${key}\`` : `\`${key}: ${value}\``;
-    return [blockNames[block], name, reason, instead];
+    return [blockNames[block], of === 'Vector' ? name : `${name} (${of})`, reason, instead];
   });
 }
 

@@ -16,7 +16,7 @@ describe('deduplicate: stream', () => {
   it('needs a buffer whose keys outlive the process', () => {
     const memory = { id: 'one', isDurable: false };
     expect(problems({}, undefined, memory)).toEqual([
-      expect.stringContaining('deduplicate: deduplicate: stream needs a buffer'),
+      expect.stringContaining('deduplicate: a stream of its own needs a buffer'),
     ]);
     expect(problems({ deduplicate: 'window' }, undefined, memory)).toEqual([]);
   });

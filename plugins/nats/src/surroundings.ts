@@ -4,7 +4,7 @@ import type { OptionsProblem, Signal, SinkSurroundings } from 'spillway/plugin';
 import type { NatsOptions } from './options.ts';
 
 export const needsDurableBuffer: string =
-  'deduplicate: stream needs a buffer whose keys outlive the process: give it a single disk buffer, or set ' +
+  'a stream of its own needs a buffer whose keys outlive the process: give it a single disk buffer, or set ' +
   'deduplicate: window, with which events can be repeated after a failure';
 
 export function checkNatsOptions(options: NatsOptions, given: SinkSurroundings<NatsOptions>): OptionsProblem[] {

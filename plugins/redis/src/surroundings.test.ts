@@ -15,7 +15,7 @@ function problems(given: object, other?: object, buffer = disk): string[] {
 describe('ids: key', () => {
   it('needs a buffer whose keys outlive the process', () => {
     const memory = { id: 'one', isDurable: false };
-    expect(problems({}, undefined, memory)).toEqual([expect.stringContaining('ids: ids: key needs a buffer')]);
+    expect(problems({}, undefined, memory)).toEqual([expect.stringContaining('ids: keys as ids need a buffer')]);
     expect(problems({ ids: 'auto' }, undefined, memory)).toEqual([]);
     expect(problems({ data_type: 'list' }, undefined, memory)).toEqual([]);
   });

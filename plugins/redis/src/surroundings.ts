@@ -5,7 +5,7 @@ import { keyOf, type RedisOptions, serverOf } from './options.ts';
 import { addressText } from './server.ts';
 
 export const needsDurableBuffer: string =
-  'ids: key needs a buffer whose keys outlive the process: give it a single disk buffer, or set ids: auto, with ' +
+  'keys as ids need a buffer whose keys outlive the process: give it a single disk buffer, or set ids: auto, with ' +
   'which events can be repeated after a failure';
 
 /** Whether repeats are told by ids, so that the stream is this sink's alone. */

@@ -8,10 +8,10 @@ import type { PluginDefinition } from '../contract/definition.ts';
 import type { ComponentKind, DefinitionOfKind, PluginLoader } from '../plugins/plugin-loader.ts';
 import type { ConfigIssues } from './config-issues.ts';
 import { type ConfigNode, type ConfigPath, find, type MapNode, type Place, plainValueOf } from './config-node.ts';
-import { foundText, HiddenValues } from './found-text.ts';
+import { foundText, HiddenValues, isHidden } from './found-text.ts';
 import { absolutePaths } from './host-paths.ts';
 import { type CheckedBlock, reportSchemaIssues, reportUnknownKeys } from './schema-issues.ts';
-import { isSecretAt, keysOf } from './schema-shape.ts';
+import { keysOf } from './schema-shape.ts';
 import { readSecretFiles } from './secret-files.ts';
 import { droppedKeys } from './strict-keys.ts';
 import { suggestion } from './suggestion.ts';
@@ -55,11 +55,21 @@ const vectorTypes: Readonly<Record<ComponentKind, ReadonlyMap<string, string>>> 
     ['opentelemetry', 'otlp'],
     ['demo_logs', 'generate'],
   ]),
-  sink: new Map([['opentelemetry', 'otlp']]),
+  sink: new Map([
+    ['opentelemetry', 'otlp'],
+    ['amqp', 'rabbitmq'],
+  ]),
   buffer: new Map([
     ['disk_v1', 'disk'],
     ['disk_v2', 'disk'],
   ]),
+};
+
+/** Those that come with Spillway as plugins, for whoever misspells one. */
+const pluginTypes: Readonly<Record<ComponentKind, readonly string[]>> = {
+  source: [],
+  sink: ['mqtt', 'nats', 'postgres', 'rabbitmq', 'redis', 'syslog'],
+  buffer: [],
 };
 
 /** The definition for the block's type, or undefined: why is among the issues, or nobody was to look for it. */
@@ -114,7 +124,10 @@ function missingText({ loader }: CheckContext, { kind, type, shown, error }: Mis
   if (otherKind !== undefined) return `${shown} is a ${otherKind}, not a ${kind}`;
   const ours = vectorTypes[kind].get(type);
   if (ours !== undefined) return `what Vector calls ${shown} is called "${ours}" here`;
-  return `there is no built-in ${kind} ${shown}${suggestion(type, loader.builtinTypes(kind))}, and ${error.message}`;
+  // Nobody should install whatever has the name of a slip.
+  const meant = suggestion(type, [...loader.builtinTypes(kind), ...pluginTypes[kind].filter((each) => each !== type)]);
+  if (meant !== '') return `there is no ${kind} ${shown}, neither built in nor as a plugin that is installed${meant}`;
+  return `there is no built-in ${kind} ${shown}, and ${error.message}`;
 }
 
 export interface OptionsCheck {
@@ -124,6 +137,7 @@ export interface OptionsCheck {
   readonly subject: string;
   /** Keys of the block that others check. */
   readonly otherKeys?: readonly string[];
+  readonly beside?: CheckedBlock['beside'];
   readonly explain?: CheckedBlock['explain'];
 }
 
@@ -141,13 +155,13 @@ export async function checkOptions(
   check: OptionsCheck,
 ): Promise<CheckedOptions | undefined> {
   const { issues, files, baseDirectory } = context;
-  const { schema, kind, subject, otherKeys = [], explain } = check;
+  const { schema, kind, subject, otherKeys = [], beside = [], explain } = check;
   const own = keysOf(schema);
   const { node: vectorless, refused } = refuseVectorKeys(kind, block.node, own);
   for (const { path, place, message } of refused) issues.error({ path: [...block.path, ...path], place, message });
   const revealed = await readSecretFiles(vectorless, { schema, path: block.path, files, baseDirectory, issues });
   const node = absolutePaths(revealed, { schema, baseDirectory });
-  const checked: CheckedBlock = { schema, node, path: block.path, place: block.place, otherKeys, subject };
+  const checked: CheckedBlock = { schema, node, path: block.path, place: block.place, otherKeys, beside, subject };
   const parsed = await parse(issues, explain === undefined ? checked : { ...checked, explain });
   return parsed === undefined ? undefined : { value: parsed.value, node };
 }
@@ -163,7 +177,7 @@ async function parse(issues: ConfigIssues, block: CheckedBlock): Promise<{ reado
     try {
       parsed = await block.schema.safeParseAsync(plainValueOf(block.node, { untyped }));
     } catch (cause) {
-      const hidden = new HiddenValues(block.node, (path) => isSecretAt(block.schema, path));
+      const hidden = new HiddenValues(block.node, (path, node) => isHidden(block.schema, path, node));
       const reason = hidden.cutOut(cause instanceof Error ? cause.message : String(cause));
       issues.error({
         path: block.path,

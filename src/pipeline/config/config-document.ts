@@ -105,7 +105,8 @@ class DocumentReader {
       return undefined;
     }
     const errors = document.errors.filter(({ code }) => code !== 'TAG_RESOLVE_FAILED');
-    for (const { code, pos } of errors) {
+    // After the first one the parser stumbles over much that is right.
+    for (const { code, pos } of errors.filter((error, index) => index === 0 || error.code !== 'UNEXPECTED_TOKEN')) {
       this.#issues.error({ path: [], place: this.#placeAt(pos[0]), message: syntaxMessage(code, this.#text, pos[0]) });
     }
     if (second !== undefined) {

@@ -10,8 +10,8 @@ import type { OptionsProblem, SinkSurroundings, SourceSurroundings } from '../co
 import { type CheckContext, subjectOf } from './config-check.ts';
 import { find } from './config-node.ts';
 import type { Links, SourceDraft, Topology } from './config-topology.ts';
-import { HiddenValues } from './found-text.ts';
-import { isSecretAt, keysOf } from './schema-shape.ts';
+import { HiddenValues, isHidden } from './found-text.ts';
+import { keysOf } from './schema-shape.ts';
 import { type SinkDraft, sinkEntry } from './sink-settings.ts';
 
 type Draft = SourceDraft | SinkDraft;
@@ -97,7 +97,7 @@ class Asker {
 
   #shown({ definition, options }: Draft, message: string): string {
     if (definition === undefined || options === undefined) return message;
-    return new HiddenValues(options.node, (path) => isSecretAt(definition.schema, path)).cutOut(message);
+    return new HiddenValues(options.node, (path, node) => isHidden(definition.schema, path, node)).cutOut(message);
   }
 }
 

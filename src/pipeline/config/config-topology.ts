@@ -114,7 +114,11 @@ function bufferOf(topology: Topology, sink: SinkDraft): string | undefined {
   if ('own' in buffer) return sink.id;
   if (topology.bufferIds.some(({ id }) => id === buffer.shared)) return buffer.shared;
   const known = topology.bufferIds.map(({ id }) => id);
-  const message = `there is no buffer ${buffer.shown} under "buffers"${suggestion(buffer.shared, known)}`;
+  const isType = topology.context.loader.builtinTypes('buffer').includes(buffer.shared);
+  const remedy = isType
+    ? `; a buffer of the sink's own is written as "buffer: { type: ${buffer.shared} }"`
+    : suggestion(buffer.shared, known);
+  const message = `there is no buffer ${buffer.shown} under "buffers"${remedy}`;
   topology.context.issues.error({ path: [...sink.block.path, 'buffer'], place: buffer.place, message });
   return undefined;
 }

@@ -47,7 +47,7 @@ it('takes where its own telemetry goes, and refuses what is no place', async () 
 it('lists everything that is wrong, in the order of the file', async () => {
   const text = withSink('urll: http://store\nrequest: { timeout_sec: 5, retry_attempts: -1 }').replace('[in]', '[inn]');
   expect(await issuesOf(text)).toEqual([
-    '5:3 sinks.out.url: the key "url" is missing; expected text',
+    '5:3 sinks.out.url: the key "url" is missing; expected text (Where it is)',
     '7:14 sinks.out.inputs[0]: there is no source "inn"; did you mean "in"?',
     '8:5 sinks.out.urll: a sink of type "store" has no such key; did you mean "url"?',
     '9:16 sinks.out.request.timeout_sec: "request" has no such key; did you mean "timeout_secs"?',

@@ -15,15 +15,18 @@ describe('a value that does not fit', () => {
     ],
     ['mode: 1', '9:11 sinks.out.mode: expected one of "append", "replace"; found 1'],
     ['mode:', '9:10 sinks.out.mode: expected one of "append", "replace"; found nothing'],
-    ['every_secs: soon', '9:17 sinks.out.every_secs: expected a number; found "soon"'],
+    ['every_secs: soon', '9:17 sinks.out.every_secs: expected a number of seconds; found "soon"'],
     ['every_secs: -1', '9:17 sinks.out.every_secs: expected at least 0; found -1'],
-    ['every_secs: .inf', '9:17 sinks.out.every_secs: expected a number; found Infinity'],
+    ['every_secs: .inf', '9:17 sinks.out.every_secs: expected a number of seconds; found Infinity'],
     ['password:', '9:14 sinks.out.password: expected text; found nothing'],
-    ['tags: a', '9:11 sinks.out.tags: expected a list; found "a"'],
+    ['tags: a', '9:11 sinks.out.tags: expected a list; found "a"; a list of one stands in [ ], too'],
     ['tags: [a, 1, c]', '9:15 sinks.out.tags[1]: expected text; found 1; put it in quotes'],
     ['tags: { a: 1 }', '9:11 sinks.out.tags: expected a list; found a map'],
-    ['auth: []', '9:11 sinks.out.auth: expected a map; found an empty list'],
-    ['auth: {}', '9:5 sinks.out.auth.token: the key "token" is missing; expected text, or the key "token_file"'],
+    ['auth: []', '9:11 sinks.out.auth: expected a map with token; found an empty list'],
+    [
+      'auth: {}',
+      '9:5 sinks.out.auth.token: the key "token" is missing; expected text, or the key "token_file" (The token)',
+    ],
     ['start_at: latest', '9:15 sinks.out.start_at: expected one of "oldest", "newest"; found "latest"'],
     ['batch: { max_events: 0 }', '9:26 sinks.out.batch.max_events: expected at least 1; found 0'],
     ['batch: { max_events: 1.5 }', '9:26 sinks.out.batch.max_events: expected a whole number; found 1.5'],
@@ -37,7 +40,7 @@ describe('a value that does not fit', () => {
       '9:31 sinks.out.dead_letters.max_size: expected a size such as 256MiB or a whole number of bytes, at ' +
         'least 4096; found 5',
     ],
-    ['batch: 5', '9:12 sinks.out.batch: expected a map; found 5'],
+    ['batch: 5', '9:12 sinks.out.batch: expected a map with max_bytes, max_events, timeout_secs; found 5'],
     ['request: { concurrency: 0 }', '9:29 sinks.out.request.concurrency: expected at least 1; found 0'],
     ['request: { concurrency: many }', '9:29 sinks.out.request.concurrency: expected "none" or a number; found "many"'],
     ['request: { retry_attempts: 1.5 }', '9:32 sinks.out.request.retry_attempts: expected a whole number; found 1.5'],
@@ -57,9 +60,10 @@ describe('a value that does not fit', () => {
   it('is said of the top, too', async () => {
     const text = `health: 8686\nshutdown_timeout_secs: fast\n${sink('tags: []')}`.replace('data_dir: ./data\n', '');
     expect(await issuesOf(text)).toEqual([
-      '1:1 data_dir: the key "data_dir" is missing; expected text',
-      '1:9 health: expected a map; found 8686',
-      '2:24 shutdown_timeout_secs: expected a number; found "fast"',
+      '1:1 data_dir: the key "data_dir" is missing; expected a path (The directory of all buffers and ' +
+        'of what sources remember)',
+      '1:9 health: expected a map with address; found 8686',
+      '2:24 shutdown_timeout_secs: expected a number of seconds; found "fast"',
     ]);
   });
 

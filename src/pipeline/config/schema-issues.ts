@@ -6,8 +6,8 @@
 import type { ZodType, z } from 'zod';
 import type { ConfigIssues } from './config-issues.ts';
 import { type ConfigNode, type ConfigPath, find, type Place, pathText } from './config-node.ts';
-import { foundText, HiddenValues } from './found-text.ts';
-import { isSecret, isSecretAt, keysOf, schemasAt, valuesAt } from './schema-shape.ts';
+import { foundText, HiddenValues, isHidden } from './found-text.ts';
+import { descriptionAt, formatsAt, isSecret, keysOf, pathsOfKey, schemasAt, valuesAt } from './schema-shape.ts';
 import type { DroppedKeys } from './strict-keys.ts';
 import { suggestion } from './suggestion.ts';
 
@@ -22,11 +22,25 @@ export interface CheckedBlock {
   readonly place: Place;
   /** Keys of the block that are not the schema's, for suggestions. */
   readonly otherKeys: readonly string[];
+  /** What else stands in the same block, for keys at the wrong level. */
+  readonly beside: readonly BesideSchema[];
   /** What the block is called in a sentence: `a sink of type redis`. */
   readonly subject: string;
   /** A better answer than "unknown key", if there is one. */
   readonly explain?: (key: string, path: ConfigPath) => string | undefined;
 }
+
+export interface BesideSchema {
+  /** Below the block. */
+  readonly under: readonly string[];
+  readonly schema: ZodType;
+}
+
+/** What many things have: where one of these is meant to be, nobody can tell. */
+const commonNames: ReadonlySet<string> = new Set(['path', 'enabled', 'type', 'name']);
+
+/** Of more, the names of those that belong to every component are left out. */
+const listedMax = 6;
 
 export function reportSchemaIssues(issues: ConfigIssues, block: CheckedBlock, found: readonly SchemaIssue[]): void {
   const reporter = new SchemaIssueReporter(issues, block);
@@ -47,7 +61,7 @@ class SchemaIssueReporter {
   constructor(issues: ConfigIssues, block: CheckedBlock) {
     this.#issues = issues;
     this.#block = block;
-    this.#hidden = new HiddenValues(block.node, (path) => isSecretAt(block.schema, path));
+    this.#hidden = new HiddenValues(block.node, (path, node) => isHidden(block.schema, path, node));
   }
 
   report(issue: SchemaIssue, parents: ConfigPath): void {
@@ -75,19 +89,34 @@ class SchemaIssueReporter {
 
   unknownKey(key: string, path: ConfigPath): void {
     const isTop = path.length === 0;
-    const known = [...schemasAt(this.#block.schema, path).flatMap(keysOf), ...(isTop ? this.#block.otherKeys : [])];
+    const own = schemasAt(this.#block.schema, path).flatMap(keysOf);
+    const others = isTop ? this.#block.otherKeys : [];
     const { keyPlace } = this.#find([...path, key]);
     const where = isTop ? this.#block.subject : `"${pathText(path)}"`;
-    const message =
-      this.#block.explain?.(key, path) ??
-      `${where} has no such key${suggestion(key, known) || (known.length === 0 ? '' : `; it has ${list(known)}`)}`;
+    const meant = suggestion(key, [...own, ...others]);
+    const elsewhere = this.#elsewhere(key, path);
+    const remedy = (isTop ? elsewhere || meant : meant || elsewhere) || keysText(own, others);
+    const message = this.#block.explain?.(key, path) ?? `${where} has no such key${remedy}`;
     this.#issues.error({ path: [...this.#block.path, ...path, key], place: keyPlace, message });
+  }
+
+  /** Where the key belongs that stands at the wrong level. */
+  #elsewhere(key: string, path: ConfigPath): string {
+    if (commonNames.has(key)) return '';
+    const schemas: readonly BesideSchema[] = [{ under: [], schema: this.#block.schema }, ...this.#block.beside];
+    const found = schemas.flatMap(({ under, schema }) =>
+      pathsOfKey(schema, key).map((each) => pathText([...under, ...each].slice(0, -1))),
+    );
+    const parents = [...new Set(found)].filter((parent) => parent !== pathText(path));
+    if (parents.length === 0) return '';
+    if (parents.includes('')) return `; it belongs beside "${pathText(path)}", not under it`;
+    return `; it belongs under ${parents.map((parent) => `"${parent}"`).join(' or ')}`;
   }
 
   #invalidKey(found: readonly SchemaIssue[], path: ConfigPath): void {
     const { keyPlace } = this.#find(path);
     for (const inner of found) {
-      const wrong = inner.code === 'custom' ? inner.message : `expected ${expectation(inner)}`;
+      const wrong = isOwn(inner) ? inner.message : `expected ${expectation(inner)}`;
       const message = `the key cannot be called "${String(path.at(-1))}": ${wrong}`;
       this.#issues.error({ path: [...this.#block.path, ...path], place: keyPlace, message });
     }
@@ -97,28 +126,52 @@ class SchemaIssueReporter {
     const key = String(path.at(-1));
     const { place } = this.#find(path);
     const file = schemasAt(this.#block.schema, path).some(isSecret) ? `, or the key "${key}_file"` : '';
-    const message = `the key "${key}" is missing; expected ${expectation(issue)}${file}`;
+    const description = descriptionAt(this.#block.schema, path);
+    const meaning = description === undefined ? '' : ` (${description})`;
+    const message = `the key "${key}" is missing; expected ${this.#expected(issue, path)}${file}${meaning}`;
     this.#issues.error({ path: [...this.#block.path, ...path], place, message });
   }
 
   #sentence(issue: SchemaIssue, path: ConfigPath): string {
-    if (issue.code === 'custom') {
+    if (isOwn(issue)) {
       const own = this.#hidden.cutOut(issue.message);
       return own.startsWith('expected') ? `${own}; found ${this.#found(path)}` : own;
     }
-    const { node } = this.#find(path);
-    const isNumber =
-      node?.kind === 'scalar' && node.origin.kind === 'written' && typeof (node.value ?? '') !== 'string';
-    const remedy = issue.code === 'invalid_type' && issue.expected === 'string' && isNumber ? '; put it in quotes' : '';
-    return `expected ${expectation(issue)}; found ${this.#found(path)}${remedy}${this.#meant(issue, path)}`;
+    return `expected ${this.#expected(issue, path)}; found ${this.#found(path)}${this.#meant(issue, path)}`;
   }
 
+  #expected(issue: SchemaIssue, path: ConfigPath): string {
+    if (issue.code !== 'invalid_type') return expectation(issue);
+    const { schema } = this.#block;
+    const kind = formatsAt(schema, path).find((format) => Object.hasOwn(valueNames, format));
+    if (kind !== undefined) return valueNames[kind] as string;
+    const keys = issue.expected === 'object' ? [...new Set(schemasAt(schema, path).flatMap(keysOf))] : [];
+    const listed = keys.length > 0 && keys.length <= listedMax ? ` with ${list(keys)}` : '';
+    return `${expectation(issue)}${listed}`;
+  }
+
+  /** What to write instead, where the value is nearly right. */
   #meant(issue: SchemaIssue, path: ConfigPath): string {
     if (issue.code === 'invalid_value') return this.#suggestion(path, issue.values);
-    const isWordForTruth = /^(?:yes|no|on|off)$/i.test(this.#writtenText(path) ?? '');
-    return issue.code === 'invalid_type' && issue.expected === 'boolean' && isWordForTruth
-      ? '; YAML 1.2 knows true and false only'
-      : '';
+    if (issue.code !== 'invalid_type') return '';
+    const { node } = this.#find(path);
+    const isWritten = node?.kind === 'scalar' && node.origin.kind === 'written' && node.value !== null;
+    const text = this.#writtenText(path) ?? '';
+    switch (issue.expected) {
+      case 'string':
+        return isWritten && typeof node.value !== 'string' && this.#expected(issue, path) === 'text'
+          ? '; put it in quotes'
+          : '';
+      case 'number':
+      case 'int':
+        return numberMeant(text);
+      case 'boolean':
+        return /^(?:yes|no|on|off)$/i.test(text) ? '; YAML 1.2 knows true and false only' : '';
+      case 'array':
+        return isWritten ? '; a list of one stands in [ ], too' : '';
+      default:
+        return '';
+    }
   }
 
   #suggestion(path: ConfigPath, values: readonly unknown[]): string {
@@ -130,11 +183,15 @@ class SchemaIssueReporter {
   #writtenText(path: ConfigPath): string | undefined {
     const { node } = this.#find(path);
     if (node?.kind !== 'scalar' || typeof node.value !== 'string' || node.origin.kind !== 'written') return undefined;
-    return isSecretAt(this.#block.schema, path) ? undefined : node.value;
+    return isHidden(this.#block.schema, path, node) ? undefined : node.value;
   }
 
   /** The branch that came furthest says what is wrong; if none got in, what could stand here is said. */
   #union(issue: SchemaIssue & { readonly code: 'invalid_union' }, path: ConfigPath): void {
+    if (isOwn(issue)) {
+      this.#say(path, this.#sentence(issue, path));
+      return;
+    }
     const branches = issue.errors as SchemaIssue[][];
     const entered = branches.filter((branch) => branch.every((each) => !isAtDoor(each)));
     const best = entered.toSorted((left, right) => left.length - right.length)[0];
@@ -159,7 +216,7 @@ class SchemaIssueReporter {
 
   #found(path: ConfigPath): string {
     const { node } = this.#find(path);
-    return foundText(node, isSecretAt(this.#block.schema, path));
+    return foundText(node, isHidden(this.#block.schema, path, node));
   }
 
   #say(path: ConfigPath, message: string): void {
@@ -171,6 +228,32 @@ class SchemaIssueReporter {
     return find(this.#block.node, this.#block.place, path);
   }
 }
+
+/** Whether whoever wrote the schema says it in their own words: zod's begin otherwise. */
+function isOwn(issue: SchemaIssue): boolean {
+  return issue.code === 'custom' || issue.message.startsWith('expected ');
+}
+
+/** `5s` and `10k` are numbers with something behind them, `"5"` is one in quotes. */
+function numberMeant(text: string): string {
+  const [number, unit] = /^(-?\d+(?:\.\d+)?)\s*([a-z%/]*)/i.exec(text)?.slice(1) ?? [];
+  if (number === undefined) return '';
+  return unit === '' ? `; write ${number} without quotes` : '; write a number alone, without a unit';
+}
+
+function keysText(own: readonly string[], others: readonly string[]): string {
+  if (others.length <= listedMax)
+    return own.length + others.length === 0 ? '' : `; it has ${list([...own, ...others])}`;
+  // Only sinks have so many.
+  return own.length === 0 ? '; it has what all sinks have' : `; it has ${list(own)}, and what all sinks have`;
+}
+
+/** Kinds of values by the format that contract/values.ts gives them. */
+const valueNames: Readonly<Record<string, string>> = {
+  address: 'host:port such as 127.0.0.1:4318',
+  path: 'a path',
+  seconds: 'a number of seconds',
+};
 
 function isAtDoor(issue: SchemaIssue): boolean {
   return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
@@ -226,7 +309,8 @@ function oneOf(values: readonly unknown[]): string {
 function limit(origin: string, bound: string): string {
   const units: Readonly<Record<string, string>> = { string: ' characters', array: ' items', set: ' items' };
   if (origin === 'string' && bound === 'at least 1') return 'text that is not empty';
-  return `${bound}${units[origin] ?? (origin === 'object' || origin === 'map' ? ' keys' : '')}`;
+  const things = units[origin] ?? (origin === 'object' || origin === 'map' ? ' keys' : '');
+  return `${bound}${bound.endsWith(' 1') ? things.replace(/s$/, '') : things}`;
 }
 
 function shown(value: unknown): string {

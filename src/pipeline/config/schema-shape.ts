@@ -4,6 +4,9 @@
 import type { ZodType } from 'zod';
 import type { ConfigPath } from './config-node.ts';
 
+/** No options are nested deeper; a schema may be recursive. */
+const nestingMax = 4;
+
 /** What a schema says of itself, as far as it is needed here. */
 export interface SchemaStructure {
   readonly type: string;
@@ -87,6 +90,48 @@ function hasFormat(schema: ZodType, format: string): boolean {
 /** Whether anything in the path, or its end, is a secret: what is inside a secret is one, too. */
 export function isSecretAt(schema: ZodType, path: ConfigPath): boolean {
   return path.some((_, index) => schemasAt(schema, path.slice(0, index + 1)).some(isSecret));
+}
+
+/** Whether a map that stands there may hold a secret: then what stands in its place by mistake may be one. */
+export function holdsSecretAt(schema: ZodType, path: ConfigPath): boolean {
+  return schemasAt(schema, path).some((each) => holdsSecret(each, 0));
+}
+
+function holdsSecret(schema: ZodType, depth: number): boolean {
+  if (depth > nestingMax) return false;
+  return layers(schema).some((layer) => {
+    const { shape = {}, valueType, element } = structureOf(layer);
+    const inside = [...Object.values(shape), valueType, element].filter((each) => each !== undefined);
+    return inside.some((each) => isSecret(each) || holdsSecret(each, depth + 1));
+  });
+}
+
+/** Where objects in this schema have a key of that name, at any depth. */
+export function pathsOfKey(schema: ZodType, key: string): string[][] {
+  return pathsBelow(schema, key, []);
+}
+
+function pathsBelow(schema: ZodType, key: string, path: readonly string[]): string[][] {
+  if (path.length > nestingMax) return [];
+  return layers(schema).flatMap((layer) =>
+    Object.entries(structureOf(layer).shape ?? {}).flatMap(([name, inner]) => {
+      const below = pathsBelow(inner, key, [...path, name]);
+      return name === key ? [[...path, name], ...below] : below;
+    }),
+  );
+}
+
+/** What the schema says a value there is for, as far as the first sentence. */
+export function descriptionAt(schema: ZodType, path: ConfigPath): string | undefined {
+  const descriptions = schemasAt(schema, path).flatMap(layers);
+  const text = descriptions.map((layer) => layer.meta?.()?.description).find((each) => each !== undefined);
+  return text?.replace(/[.;] [\s\S]*$|\.$/, '');
+}
+
+/** The kinds of values of contract/values.ts that may stand there. */
+export function formatsAt(schema: ZodType, path: ConfigPath): string[] {
+  const formats = schemasAt(schema, path).flatMap(layers);
+  return formats.flatMap((layer) => layer.meta?.()?.['format'] ?? []).map(String);
 }
 
 export function structureOf(schema: ZodType): SchemaStructure {

@@ -52,7 +52,14 @@ export async function readSink(context: CheckContext, id: string, block: Block):
   const buffer = await readBufferReference(context, id, block);
   const isOwnKey = (key: string): boolean => !commonKeys.has(key);
   const common = { ...block, node: withoutKeys(block.node, (key) => isOwnKey(key) || referenceKeys.includes(key)) };
-  const keys = await checkOptions(context, common, { schema: sinkSchema, kind: 'sink', subject: 'a sink' });
+  const buffers = context.loader.builtinsOf('buffer').map(({ schema }) => ({ under: ['buffer'], schema }));
+  const ownSchemas = definition === undefined ? [] : [{ under: [], schema: definition.schema }];
+  const keys = await checkOptions(context, common, {
+    schema: sinkSchema,
+    kind: 'sink',
+    subject: 'a sink',
+    beside: [...buffers, ...ownSchemas],
+  });
   const own = { ...block, node: withoutKeys(block.node, (key) => !isOwnKey(key)) };
   const options =
     definition === undefined
@@ -62,6 +69,7 @@ export async function readSink(context: CheckContext, id: string, block: Block):
           kind: 'sink',
           subject: subjectOf(definition),
           otherKeys: [...commonKeys],
+          beside: [...buffers, { under: [], schema: sinkSchema }],
         });
   return { id, block, inputs, buffer, definition, options, keys: keys?.value as SinkKeys | undefined };
 }

@@ -67,11 +67,11 @@ describe('in a config', () => {
   it('leaves what is in quotes, or not all of the scalar, text', async () => {
     const text = withSink('url: http://store\nevery_secs: "${NUMBER}"');
     expect(await issuesOf(text, { env })).toEqual([
-      '9:17 sinks.out.every_secs: expected a number; found <from $NUMBER>',
+      '9:17 sinks.out.every_secs: expected a number of seconds; found <from $NUMBER>',
     ]);
     const part = withSink('url: http://store\nevery_secs: 1${NUMBER}');
     expect(await issuesOf(part, { env })).toEqual([
-      '9:17 sinks.out.every_secs: expected a number; found <from $NUMBER>',
+      '9:17 sinks.out.every_secs: expected a number of seconds; found <from $NUMBER>',
     ]);
   });
 

@@ -22,3 +22,16 @@ it.each(['xyz', 'password', 'a', '', 'x'.repeat(10_000)])('%.10s was meant to be
   expect(closest(given, keys)).toBeUndefined();
   expect(suggestion(given, keys)).toBe('');
 });
+
+it.each([
+  ['timeout', ['max_bytes', 'timeout_secs'], 'timeout_secs'],
+  ['max_size', ['max_bytes', 'max_events'], 'max_bytes'],
+  ['maxSizeBytes', ['max_bytes', 'max_events'], 'max_bytes'],
+  ['list_option', ['key', 'list'], 'list'],
+  ['retry', ['retry_attempts', 'retry_jitter_mode'], undefined],
+  ['secs', ['timeout_secs', 'bytes'], undefined],
+  ['host', ['key', 'endpoint', 'url'], 'url'],
+  ['user', ['key', 'username'], 'username'],
+])('%s beside %j is %s', (given, known, expected) => {
+  expect(closest(given, known)).toBe(expected);
+});

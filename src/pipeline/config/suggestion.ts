@@ -10,7 +10,56 @@ export function closest(given: string, known: Iterable<string>): string | undefi
     if (distance < (best?.distance ?? Number.POSITIVE_INFINITY)) best = { name, distance };
   }
   // A third of the letters may be wrong, but not all of a short word.
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(wanted.length / 3)) ? best.name : undefined;
+  if (best !== undefined && best.distance <= Math.max(1, Math.floor(wanted.length / 3))) return best.name;
+  const names = [...known];
+  return sameThing(given, names) ?? sameWords(given, names);
+}
+
+/** What other programs, and people, call the same thing; the first that is known is meant. */
+const synonyms: readonly (readonly string[])[] = [
+  ['url', 'endpoint', 'connection_string', 'address', 'uri', 'dsn', 'host', 'port', 'servers', 'database', 'db'],
+  ['username', 'user', 'login'],
+  ['token', 'auth', 'bearer'],
+  ['payload', 'encoding', 'codec', 'format'],
+  ['quality_of_service', 'qos'],
+  ['retry_attempts', 'retries', 'max_retries'],
+  ['request', 'retry'],
+  ['durability', 'sync', 'fsync'],
+  ['dead_letters', 'dlq'],
+  ['include', 'path', 'paths', 'files'],
+  ['tls', 'ssl'],
+];
+
+function sameThing(given: string, known: readonly string[]): string | undefined {
+  const groups = synonyms.filter((names) => names.includes(given.toLowerCase()));
+  return groups.flat().find((name) => known.includes(name));
+}
+
+const unitWords: ReadonlySet<string> = new Set(['secs', 'seconds', 'sec', 'ms', 'bytes', 'size', 'num', 'count']);
+
+/** `timeout` for `timeout_secs`, `max_size` for `max_bytes`, `list_option` for `list`: the only one that it can be. */
+function sameWords(given: string, known: readonly string[]): string | undefined {
+  const words = wordsOf(given);
+  const stem = withoutUnits(words);
+  const same = known.filter((name) => stem.length > 0 && isEqual(withoutUnits(wordsOf(name)), stem));
+  const longer = known.filter((name) => isBegin(words, wordsOf(name)) || isBegin(wordsOf(name), words));
+  return [same, longer].find(({ length }) => length === 1)?.[0];
+}
+
+function wordsOf(name: string): string[] {
+  return name.split(/[-_ ]|(?<=[a-z])(?=[A-Z])/).map((word) => word.toLowerCase());
+}
+
+function withoutUnits(words: readonly string[]): string[] {
+  return words.filter((word) => !unitWords.has(word));
+}
+
+function isEqual(words: readonly string[], others: readonly string[]): boolean {
+  return words.length === others.length && isBegin(words, others);
+}
+
+function isBegin(words: readonly string[], others: readonly string[]): boolean {
+  return words.every((word, index) => word === others[index]);
 }
 
 /** `; did you mean "buffer"?`, or nothing. */

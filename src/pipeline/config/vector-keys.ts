@@ -11,6 +11,8 @@ export interface RefusedKey {
   readonly key: string;
   /** Refused with this value only. */
   readonly value?: string;
+  /** Default: Vector. */
+  readonly of?: 'the Collector';
   readonly reason: string;
   readonly instead: string;
 }
@@ -58,7 +60,31 @@ export const refusedKeys: readonly RefusedKey[] = [
     reason: 'a pattern in "inputs" that matches nothing is always an error',
     instead: 'remove it',
   },
+  ...[
+    ['receivers', 'write "sources"'],
+    ['exporters', 'write "sinks"'],
+    ['service', 'each sink names its sources under "inputs"'],
+    ['processors', 'shape events before or behind Spillway'],
+    ['extensions', 'use "health" and "telemetry"'],
+  ].map(
+    ([key = '', instead = '']): RefusedKey => ({
+      block: 'top',
+      key,
+      of: 'the Collector',
+      reason: 'a config is made of sources, buffers and sinks',
+      instead,
+    }),
+  ),
   { block: 'source', key: 'acknowledgements', reason: 'sources always wait for their buffers', instead: 'remove it' },
+  { block: 'source', key: 'grpc', reason: 'OTLP comes by HTTP', instead: 'use "address", usually with port 4318' },
+  { block: 'source', key: 'http', reason: 'OTLP comes by HTTP only', instead: 'use "address"' },
+  {
+    block: 'source',
+    key: 'tls',
+    reason: 'sources do not speak TLS',
+    instead: 'listen on 127.0.0.1, behind a proxy that does',
+  },
+  { block: 'source', key: 'start_at_beginning', reason: 'it has another name', instead: 'use "read_from: beginning"' },
   { block: 'source', key: 'proxy', reason: 'sources do not go through proxies', instead: 'remove it' },
   {
     block: 'source',
@@ -130,6 +156,8 @@ export const refusedKeys: readonly RefusedKey[] = [
     instead: 'use "healthcheck"',
   },
   { block: 'sink', key: 'proxy', reason: 'sinks do not go through proxies', instead: 'remove it' },
+  { block: 'sink', key: 'protocol', reason: 'OTLP goes by HTTP', instead: 'use "endpoint"' },
+  { block: 'sink', key: 'jetstream', reason: 'the sink speaks to nothing else', instead: 'remove it' },
   { block: 'sink', key: 'graph', reason: 'no graph is drawn', instead: 'remove it' },
 ];
 
@@ -154,7 +182,7 @@ export function refuseVectorKeys(kind: BlockKind, block: MapNode, ownKeys: reado
     if (entry.block !== kind || ownKeys.includes(entry.key)) continue;
     const found = find(block, block.place, path);
     if (found.node === undefined || !hasValue(found.node, entry.value)) continue;
-    const subject = entry.value === undefined ? "Vector's key" : `Vector's value "${entry.value}"`;
+    const subject = `${entry.of ?? 'Vector'}'s ${entry.value === undefined ? 'key' : `value "${entry.value}"`}`;
     const message = `${subject} is not understood here: ${entry.reason}; ${entry.instead}`;
     refused.push({ path, place: entry.value === undefined ? found.keyPlace : found.place, message });
     node = without(node, path);

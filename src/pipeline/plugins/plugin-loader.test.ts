@@ -174,8 +174,12 @@ describe('a module', () => {
 describe('in a config', () => {
   it('a plugin that cannot be had is an issue with its place', async () => {
     expect(await issuesOf(withSink('', 'stor'))).toEqual([
-      '6:11 sinks.out.type: there is no built-in sink "stor"; did you mean "store"?, and the package spillway-stor ' +
-        'is not installed where /etc/spillway would find it; install it: npm install spillway-stor',
+      '6:11 sinks.out.type: there is no sink "stor", neither built in nor as a plugin that is installed; did you ' +
+        'mean "store"?',
+    ]);
+    expect(await issuesOf(withSink('', 'kafka'))).toEqual([
+      '6:11 sinks.out.type: there is no built-in sink "kafka", and the package spillway-kafka is not installed where ' +
+        '/etc/spillway would find it; install it: npm install spillway-kafka',
     ]);
     expect(await issuesOf(withSink('', 'opentelemetry'))).toEqual([
       '6:11 sinks.out.type: what Vector calls "opentelemetry" is called "otlp" here',

@@ -17,7 +17,7 @@ const datePartOf: Readonly<Record<string, (stamp: string) => string>> = {
 
 /** What is wrong with a template, or undefined. */
 export function problemOfTemplate(template: string): string | undefined {
-  if (template.endsWith('/')) return 'expected the path of a file, found that of a folder';
+  if (template.endsWith('/')) return 'expected the path of a file, not of a folder';
   if (template.includes('\0')) return 'a path has no zero bytes';
   for (const [part, letter] of template.matchAll(partPattern)) {
     if (part.startsWith('{{')) return `found ${part}: the path may vary by %Y %m %d %H %M %S and {signal} only`;
