@@ -1,5 +1,5 @@
-// Cuts requests between events: in two, or down to a size. (Single events are cut out by single-events.ts.) Each part is
-// a whole request that repeats the envelopes (resource, scope, metric, their unknown fields) of the events it holds,
+// Cuts requests between events: in two, or down to a size. (Single events are cut out by single-events.ts.) Each part
+// is a whole request that repeats the envelopes (resource, scope, metric, their unknown fields) of the events it holds,
 // byte for byte.
 //
 // The request is read once (outline.ts) and each part is copied out of it from its end to its start, so that a length

@@ -1,8 +1,8 @@
 // An MQTT server in this process, as far as a publisher can see one, with a fault wherever one can strike. It speaks
 // through another codec than the sink, so that both have to agree on every byte.
-import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { generate, type IConnectPacket, type IPublishPacket, type Packet, parser } from 'mqtt-packet';
+import { ServerDouble } from '../../../test/server-double.ts';
 
 /**
  * What becomes of a publish: it is acknowledged, with a reason code; held back until `release`; taken in silence;
@@ -27,8 +27,7 @@ interface Client {
   unacknowledged: number;
 }
 
-export class MqttDouble {
-  readonly #server: Server;
+export class MqttDouble extends ServerDouble {
   readonly #clients = new Set<Client>();
   readonly #sessions = new Set<string>();
   #held: { readonly client: Client; readonly publish: IPublishPacket }[] = [];
@@ -44,27 +43,8 @@ export class MqttDouble {
   inFlightMax: number = 0;
   fate: (publish: IPublishPacket) => Fate = () => 'ack';
 
-  private constructor(server: Server) {
-    this.#server = server;
-    // A server for TLS tells of a socket before the handshake and after it.
-    const isTls = 'setSecureContext' in server;
-    server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => this.#serve(socket));
-  }
-
   static async start(port: number = 0, given: Server = createServer({ noDelay: true })): Promise<MqttDouble> {
-    given.listen(port, '127.0.0.1');
-    await once(given, 'listening');
-    return new MqttDouble(given);
-  }
-
-  get port(): number {
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('not listening');
-    return address.port;
-  }
-
-  get openConnections(): number {
-    return this.#clients.size;
+    return await new MqttDouble(given).listen(port);
   }
 
   get held(): number {
@@ -95,21 +75,10 @@ export class MqttDouble {
     this.#sessions.clear();
   }
 
-  breakConnections(): void {
-    for (const { socket } of this.#clients) socket.destroy();
-  }
-
-  async stop(): Promise<void> {
-    this.breakConnections();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-
-  #serve(socket: Socket): void {
+  protected override serve(socket: Socket): void {
     const client: Client = { socket, connect: undefined, unacknowledged: 0 };
     this.#clients.add(client);
     socket.on('close', () => this.#clients.delete(client));
-    socket.on('error', () => socket.destroy());
     const reader = parser();
     reader.on('packet', (packet) => this.#take(client, packet));
     reader.on('error', () => socket.destroy());

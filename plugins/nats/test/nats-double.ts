@@ -1,8 +1,8 @@
 // A NATS server with JetStream for tests: the part of the protocol that the sink speaks, over a real socket, and with
 // faults where and when a test wants them. What its streams keep outlives its connections.
-import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import { ServerDouble } from '../../../test/server-double.ts';
 import { refusal, StreamDouble, type StreamLimits, type Verdict } from './stream-double.ts';
 
 /**
@@ -39,14 +39,12 @@ interface Question extends Command {
   readonly bytes: number;
 }
 
-export class NatsDouble {
-  readonly #server: Server;
+export class NatsDouble extends ServerDouble {
   readonly #sessions = new Set<Session>();
   readonly #held: (() => void)[] = [];
   readonly streams: StreamDouble[] = [];
   /** All commands that have arrived, in order. */
   readonly commands: Command[] = [];
-  connections: number = 0;
   /** What CONNECT must say; none: everybody may. */
   credentials: Readonly<Record<string, string>> | undefined;
   /** Joins what it says of itself. */
@@ -61,30 +59,12 @@ export class NatsDouble {
   hello: Readonly<Record<string, unknown>> = {};
   fault: (command: Command) => Fault | undefined = () => undefined;
 
-  private constructor(server: Server) {
-    this.#server = server;
-    server.on('connection', (socket) => this.#greet(socket));
-  }
-
   static async start(): Promise<NatsDouble> {
-    const server = createServer({ noDelay: true });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return new NatsDouble(server);
-  }
-
-  get port(): number {
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('not listening');
-    return address.port;
+    return await new NatsDouble(createServer({ noDelay: true })).listen();
   }
 
   get url(): string {
     return `nats://127.0.0.1:${this.port}`;
-  }
-
-  get openConnections(): number {
-    return this.#sessions.size;
   }
 
   addStream(name: string, subjects: readonly string[], limits: StreamLimits = {}): StreamDouble {
@@ -119,25 +99,13 @@ export class NatsDouble {
     for (const { socket } of this.#sessions) socket.write(bytes);
   }
 
-  breakConnections(): void {
-    for (const { socket } of this.#sessions) socket.destroy();
-  }
-
-  async stop(): Promise<void> {
-    this.breakConnections();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-
-  #greet(socket: Socket): void {
-    this.connections += 1;
+  protected override serve(socket: Socket): void {
     const session: Session = {
       ...{ id: this.connections, socket, bytes: Buffer.alloc(0), isHung: false },
       ...{ isKnown: this.credentials === undefined },
     };
     this.#sessions.add(session);
     socket.on('close', () => this.#sessions.delete(session));
-    socket.on('error', () => socket.destroy());
     const info = { version: '2.15.2', headers: true, max_payload: 1_048_576, tls_required: this.tls !== undefined };
     socket.write(this.greeting ?? `INFO ${JSON.stringify({ ...info, ...this.info })}\r\n`);
     if (this.tls === undefined) {

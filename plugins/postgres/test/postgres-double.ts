@@ -1,9 +1,9 @@
 // A PostgreSQL for tests: the protocol over a real socket, tables in memory, and faults where and when a test wants
 // them. It knows the statements of this sink by what they begin with, and nothing else of SQL. What it keeps outlives
 // its connections. Types, constraints and locks are those of the real server, whose part the container test takes.
-import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { createSecureContext, TLSSocket } from 'node:tls';
+import { ServerDouble } from '../../../test/server-double.ts';
 import { type ClientMessage, MessageReader, parametersOf, textAt, textsOf } from './message-reader.ts';
 
 export type Row = Readonly<Record<string, string | null>>;
@@ -44,9 +44,7 @@ interface Session {
   parameters: readonly (Buffer | undefined)[];
 }
 
-export class PostgresDouble {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+export class PostgresDouble extends ServerDouble {
   /** Ids of connections that are there. */
   readonly #open = new Set<number>();
   readonly tables: Map<string, DoubleTable> = new Map();
@@ -57,7 +55,6 @@ export class PostgresDouble {
   /** Ids of connections whose statement somebody wanted to be cancelled. */
   readonly cancelled: number[] = [];
   readonly startups: Readonly<Record<string, string>>[] = [];
-  connections: number = 0;
   password: string | undefined;
   /** With them it offers TLS. */
   tls: { readonly key: string; readonly cert: string } | undefined;
@@ -66,30 +63,12 @@ export class PostgresDouble {
   /** Asked for every statement with the rows that it inserts, and for logging in. */
   fault: (kind: StatementKind, text: string, rows: number) => Fault | undefined = () => undefined;
 
-  private constructor(server: Server) {
-    this.#server = server;
-    server.on('connection', (socket) => this.#serve(socket));
-  }
-
   static async start(): Promise<PostgresDouble> {
-    const server = createServer({ noDelay: true });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return new PostgresDouble(server);
-  }
-
-  get port(): number {
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('not listening');
-    return address.port;
+    return await new PostgresDouble(createServer({ noDelay: true })).listen();
   }
 
   get endpoint(): string {
     return `postgres://writer@127.0.0.1:${this.port}/telemetry`;
-  }
-
-  get openConnections(): number {
-    return this.#sockets.size;
   }
 
   rows(table: string): readonly Row[] {
@@ -119,25 +98,10 @@ export class PostgresDouble {
     };
   }
 
-  breakConnections(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  async stop(): Promise<void> {
-    this.breakConnections();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-
-  #serve(socket: Socket): void {
-    this.connections += 1;
-    this.#sockets.add(socket);
+  protected override serve(socket: Socket): void {
     const id = this.connections;
     this.#open.add(id);
-    socket.on('close', () => {
-      this.#sockets.delete(socket);
-      this.#open.delete(id);
-    });
+    socket.on('close', () => this.#open.delete(id));
     const session = { id, socket, reader: new MessageReader(), text: '', parameters: [] };
     this.#listen(session);
   }

@@ -1,9 +1,9 @@
 // A RabbitMQ for tests: queues, exchanges and bindings in memory, publisher confirms over a real socket, and faults
 // where and when a test wants them. What it keeps outlives its connections. The real server plays its part in
 // integration/sinks/rabbitmq.test.ts.
-import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { ServerDouble } from '../../../test/server-double.ts';
 import {
   Fields,
   frameBytes,
@@ -55,8 +55,7 @@ export interface Session {
   client: Record<string, unknown>;
 }
 
-export class RabbitmqDouble {
-  readonly #server: Server;
+export class RabbitmqDouble extends ServerDouble {
   readonly #sessions = new Set<Session>();
   readonly queues: Map<string, StoredMessage[]> = new Map();
   /** `exchange/routing key` to the queue; `*` as the key takes everything. */
@@ -67,7 +66,6 @@ export class RabbitmqDouble {
   /** Everything that was published, stored or not. */
   readonly published: StoredMessage[] = [];
   readonly logins: string[] = [];
-  connections: number = 0;
   heartbeats: number = 0;
   goodbyes: number = 0;
   password: string = 'guest';
@@ -84,30 +82,13 @@ export class RabbitmqDouble {
   /** Sent instead of the first frame. */
   greeting: Buffer | undefined;
 
-  private constructor(server: Server, isSecure: boolean) {
-    this.#server = server;
-    server.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => this.#serve(socket));
-  }
-
   static async start(tls?: TlsOptions): Promise<RabbitmqDouble> {
     const server = tls === undefined ? createServer({ noDelay: true }) : createTlsServer(tls);
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return new RabbitmqDouble(server, tls !== undefined);
-  }
-
-  get port(): number {
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('not listening');
-    return address.port;
+    return await new RabbitmqDouble(server).listen();
   }
 
   get url(): string {
     return `amqp://127.0.0.1:${this.port}`;
-  }
-
-  get openConnections(): number {
-    return this.#sessions.size;
   }
 
   queue(name: string): StoredMessage[] {
@@ -137,18 +118,7 @@ export class RabbitmqDouble {
     }
   }
 
-  breakConnections(): void {
-    for (const { socket } of this.#sessions) socket.destroy();
-  }
-
-  async stop(): Promise<void> {
-    this.breakConnections();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-
-  #serve(socket: Socket): void {
-    this.connections += 1;
+  protected override serve(socket: Socket): void {
     const session: Session = {
       socket,
       rest: Buffer.alloc(0),
@@ -163,7 +133,6 @@ export class RabbitmqDouble {
     };
     this.#sessions.add(session);
     socket.on('close', () => this.#sessions.delete(session));
-    socket.on('error', () => socket.destroy());
     let isGreeted = false;
     socket.on('data', (chunk: Buffer) => {
       session.rest = Buffer.concat([session.rest, chunk]);

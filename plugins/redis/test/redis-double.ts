@@ -1,9 +1,9 @@
 // A Redis for tests: the few commands that the sink uses, in memory, over a real socket, and with faults where and when
 // a test wants them. What it keeps outlives its connections. Transactions, WATCH and the rule that ids ascend are those
 // of the real server, whose part the container test takes.
-import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { ServerDouble } from '../../../test/server-double.ts';
 import { type Answer, keyOfCommand, ok, RedisData, type StoredEntry } from './redis-data.ts';
 import { RequestReader } from './request-reader.ts';
 
@@ -20,13 +20,10 @@ interface Session {
   readonly watched: Map<string, number>;
 }
 
-export class RedisDouble {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+export class RedisDouble extends ServerDouble {
   readonly #held: (() => void)[] = [];
   /** All commands that have arrived, in order. */
   readonly commands: string[][] = [];
-  connections: number = 0;
   password: string | undefined;
   bulkBytesMax: number = 512 * 1024 * 1024;
   /** What it holds. A replica that is promoted has its own. */
@@ -42,32 +39,13 @@ export class RedisDouble {
   /** Asked for every command. */
   fault: (command: readonly string[]) => Fault | undefined = () => undefined;
 
-  /** Stays known when it has stopped. */
-  readonly port: number;
-
-  private constructor(server: Server, isEncrypted: boolean) {
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('not listening');
-    this.port = address.port;
-    this.#server = server;
-    server.on(isEncrypted ? 'secureConnection' : 'connection', (socket: Socket) => this.#serve(socket));
-    // A handshake that failed is the client's to tell.
-    server.on('tlsClientError', () => undefined);
-  }
-
   static async start({ tls }: { readonly tls?: TlsOptions } = {}): Promise<RedisDouble> {
     const server = tls === undefined ? createServer({ noDelay: true }) : createTlsServer({ ...tls, noDelay: true });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return new RedisDouble(server, tls !== undefined);
+    return await new RedisDouble(server).listen();
   }
 
   get url(): string {
     return `redis://127.0.0.1:${this.port}`;
-  }
-
-  get openConnections(): number {
-    return this.#sockets.size;
   }
 
   entries(stream: string): readonly StoredEntry[] {
@@ -102,22 +80,7 @@ export class RedisDouble {
     for (const execute of this.#held.splice(0)) execute();
   }
 
-  breakConnections(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  async stop(): Promise<void> {
-    if (!this.#server.listening) return;
-    this.breakConnections();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-
-  #serve(socket: Socket): void {
-    this.connections += 1;
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
-    socket.on('error', () => socket.destroy());
+  protected override serve(socket: Socket): void {
     const session: Session = {
       socket,
       isAuthenticated: this.password === undefined,
