@@ -1,6 +1,6 @@
 // `spillway run` and those who want it to end, beside a receiver that takes connections and never answers.
 
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CliRig } from '../../test/cli-rig.ts';
@@ -108,6 +108,38 @@ describe('run', () => {
     expect(cli.err).toMatch(/metrics are (?:not )?exported by OTLP/);
     cli.signal('SIGTERM');
     expect(await ended).toBe(0);
+  });
+
+  it('refuses what validate refuses in the same words, before anything is there', async () => {
+    const text = readFileSync(cli.path(config({ top: 'health: { address: "127.0.0.1:4318" }' })), 'utf8');
+    writeFileSync(cli.path('pipeline.yaml'), text.replace('type: generate, rate: 1000', 'type: otlp'));
+    expect(await cli.run('validate', 'pipeline.yaml')).toBe(2);
+    const told = cli.err;
+    expect(told).toContain('pipeline.yaml:5:3  sources.made.address: health listens there, too');
+    expect(await cli.run('run', 'pipeline.yaml')).toBe(2);
+    expect(cli.err).toBe(told);
+    expect(readdirSync(cli.folder)).toEqual(['pipeline.yaml']);
+  });
+
+  it('logs once what validate warns of', async () => {
+    const text = readFileSync(cli.path(config({ count: 1 })), 'utf8');
+    writeFileSync(cli.path('pipeline.yaml'), text.replace('    endpoint:', '    logs_endpoint:'));
+    expect(await cli.run('validate', 'pipeline.yaml')).toBe(0);
+    const sentence =
+      'a sink of type "otlp" takes logs only, and rejects what else comes: traces and metrics from "made"';
+    expect(cli.out).toMatch(/^valid[\s\S]*warning:\n.*pipeline.yaml:9:13 {2}sinks\.out\.inputs: /);
+    expect(cli.out).toContain(sentence);
+    expect(await cli.run('validate', 'pipeline.yaml', '--json')).toBe(0);
+    expect(cli.json()).toMatchObject({ valid: true, warnings: [{ line: 9, path: 'sinks.out.inputs' }] });
+    const ended = cli.run('run', 'pipeline.yaml');
+    await cli.logged(/delivering what is left/);
+    cli.signal('SIGTERM');
+    cli.signal('SIGTERM');
+    await ended;
+    const warned = cli.err.split('\n').filter((line) => line.includes('rejects what else comes'));
+    expect(warned.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { level: 'warn', at: 'sinks.out.inputs', msg: expect.stringContaining(sentence) },
+    ]);
   });
 
   it('says whose fault it is when the health address cannot be had', async () => {

@@ -183,6 +183,16 @@ describe('a pipeline', () => {
     expect([one.closed, two.closed]).toEqual([1, 1]);
   });
 
+  it('offers a sink what its definition says that it takes, and rejects the rest', async () => {
+    const [tap, basin] = [new Tap(), new Basin()];
+    const definition = { ...basin.definition, signals: () => ['traces'] as const };
+    tap.live = async () => void (await tap.emit(2));
+    const pipeline = await start(settingsOf(tap, [sinkOf('out', basin, { definition })]));
+    expect(await pipeline.ended).toBe('drained');
+    expect(basin.received).toEqual([]);
+    expect(pipeline.status().sinks).toMatchObject([{ rejectedEvents: 2, delivered: { events: 0 } }]);
+  });
+
   it('shares one buffer between sinks: one copy, a cursor each, and none waits for the other', async () => {
     const [tap, fast, stuck] = [new Tap(), new Basin(), new Basin()];
     stuck.answer = () => Promise.resolve({ kind: 'retryable', reason: 'away' });
