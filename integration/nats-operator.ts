@@ -23,10 +23,10 @@ export class NatsOperator {
       [this.#system, system],
       [this.#account, everything],
     ] as const;
-    const known = accounts.map(
-      ([key, limits]) =>
-        `${key.getPublicKey()}: ${statement(this.#operator, key, { type: 'account', limits, default_permissions: {} })}`,
-    );
+    const known = accounts.map(([key, limits]) => {
+      const about = { type: 'account', limits, default_permissions: {} };
+      return `${key.getPublicKey()}: ${statement(this.#operator, key, about)}`;
+    });
     return [
       `operator: ${statement(this.#operator, this.#operator, own)}`,
       `system_account: ${this.#system.getPublicKey()}`,

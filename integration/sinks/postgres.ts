@@ -1,11 +1,11 @@
 // PostgreSQL as a sink: one table, into which a role writes that may do nothing else.
 //
 // The table lies on a small file system of its own, a tablespace, so that it can run out of room while the server
-// itself goes on: a full disk under the write-ahead log is a crash, and those are among the other faults.
+// itself goes on. A full disk under the write-ahead log is a crash, and has a test of its own.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type StartedServer, startServer } from '../containers.ts';
-import { DiskImage } from '../disk-image.ts';
+import { DiskImage, MemoryDisk } from '../disk-image.ts';
 import type { Fault } from '../faults.ts';
 import { localImage } from '../local-images.ts';
 import { numbersIn } from '../number-load.ts';
@@ -17,6 +17,8 @@ const port = 5432;
 const password = 'right-password';
 const otherPassword = 'other-password';
 const diskBytes = 128 * 1024 * 1024;
+/** A new cluster takes 56 MiB, and its write-ahead log grows by 16 at a time. */
+const wholeBytes = 160 * 1024 * 1024;
 const forSmallDisk = ['root', 'loop-device', 'mkfs.ext4'] as const;
 
 export const table = 'numbers';
@@ -44,31 +46,37 @@ export const postgres: SinkSubject = {
     'A fail-over to an asynchronous standby may lose what the standby did not have yet. `synchronous_standby_names` ' +
       'closes that gap.',
   ],
-  start,
+  start: () => start(),
 };
 
 export interface StartedPostgres extends StartedSubject {
   readonly client: PostgresClient;
 }
 
-export async function start(): Promise<StartedPostgres> {
+/** With `everything` on a small disk, or the table alone. The first needs root, the second goes without if it must. */
+export async function start(onDisk: 'everything' | 'table' = 'table'): Promise<StartedPostgres> {
   const image = localImage('postgres');
   if (image === undefined) throw new Error('no image: see requirements.ts');
-  const disk = needs(...forSmallDisk) === undefined ? smallDisk() : undefined;
+  const isWhole = onDisk === 'everything';
+  const tableDisk = !isWhole && needs(...forSmallDisk) === undefined ? smallDisk() : undefined;
+  const disk = isWhole ? new MemoryDisk(wholeBytes) : tableDisk;
   const server = await startServer({
     image,
     port,
     command: ['-c', 'fsync=on', '-c', 'full_page_writes=on'],
-    environment: { POSTGRES_PASSWORD: superuserPassword, PGDATA: '/var/lib/postgresql/data' },
+    environment: {
+      POSTGRES_PASSWORD: superuserPassword,
+      PGDATA: isWhole ? '/data/cluster' : '/var/lib/postgresql/data',
+    },
     ...(disk === undefined ? {} : { data: disk.directory }),
   });
   const client = new PostgresClient(server.port);
-  if (disk !== undefined) {
+  if (tableDisk !== undefined) {
     await execute(server, 'chown', 'postgres', '/data/table');
     await client.run("CREATE TABLESPACE small LOCATION '/data/table'");
   }
   await client.run(
-    ...(disk === undefined ? [] : ['SET default_tablespace = small']),
+    ...(tableDisk === undefined ? [] : ['SET default_tablespace = small']),
     createTable(),
     `CREATE ROLE writer LOGIN PASSWORD '${password}'`,
     // Of this role alone: a server that is killed at once must not have forgotten the role itself.
@@ -91,7 +99,7 @@ export async function start(): Promise<StartedPostgres> {
       begin: () => asOwner(server, `ALTER ROLE writer PASSWORD '${otherPassword}'`, throwOut),
       end: () => asOwner(server, `ALTER ROLE writer PASSWORD '${password}'`),
     },
-    ...(disk === undefined ? {} : { starvation: filling(disk) }),
+    ...(disk === undefined ? {} : { starvation: filling(disk, onDisk) }),
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       disk?.remove();
@@ -120,10 +128,10 @@ function smallDisk(): DiskImage {
 }
 
 /** A file takes all the room that is left, and gives it back. */
-function filling({ directory }: DiskImage): Fault & { readonly what: string } {
+function filling({ directory }: DiskImage | MemoryDisk, holds: string): Fault & { readonly what: string } {
   const filler = join(directory, 'filler');
   return {
-    what: 'the disk of its table is full',
+    what: `the disk of its ${holds} is full`,
     async begin() {
       const chunk = Buffer.alloc(1024 * 1024);
       for (let byteLength = chunk.length; byteLength >= 4096; ) {
