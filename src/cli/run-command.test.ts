@@ -90,6 +90,19 @@ describe('run', () => {
     await cli.logged(/delivering what is left/);
     cli.signal('SIGTERM');
     expect(await drain).toBe(0);
+    expect(cli.err).toMatch(/"left":\{"out":10\},"msg":"the pipeline has stopped"/);
+  });
+
+  it('does not call --drain done when it is stopped before: what is left must not be thrown away', async () => {
+    const made = cli.run('run', config({ count: 10, top: 'shutdown_timeout_secs: 0.1' }));
+    await cli.logged(/delivering what is left/);
+    cli.signal('SIGTERM');
+    await made;
+    const drain = cli.run('run', 'pipeline.yaml', '--drain');
+    await cli.logged(/delivering what is left/);
+    cli.signal('SIGINT');
+    expect(await drain).toBe(130);
+    expect(cli.err).not.toContain('error:');
   });
 
   it('answers with its metrics, and says where else they go', async () => {

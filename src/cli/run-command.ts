@@ -41,13 +41,14 @@ export async function run(config: string, options: RunOptions, invocation: Invoc
   const start = startPipeline(settings, { world, log, stopping, hurry }, env);
   try {
     const pipeline = await abortable(start, hurry);
-    await pipeline.ended;
-    return requests.exitCode;
+    const end = await pipeline.ended;
+    // Who drains wants to know that nothing is left, and may remove the directory then.
+    return options.drainsOnly && end === 'stopped' ? requests.codeOfFirst : requests.exitCode;
   } catch (cause) {
     if (!stopping.aborted || (cause !== stopping.reason && cause !== hurry.reason)) throw cause;
     // Asked twice before there was a pipeline: what it has opened by then is as safe as after a crash.
     await within(world.clock, lastMs, Promise.allSettled([start]));
-    return requests.exitCode;
+    return options.drainsOnly ? requests.codeOfFirst : requests.exitCode;
   } finally {
     requests.end();
   }
@@ -87,6 +88,7 @@ class StopRequests {
   readonly #stopping = new AbortController();
   readonly #hurry = new AbortController();
   readonly #log: Log;
+  #first: string | undefined;
   /** The signal that ended a graceful stop. */
   #hurriedBy: string | undefined;
 
@@ -104,7 +106,12 @@ class StopRequests {
   }
 
   get exitCode(): number {
-    return this.#hurriedBy === undefined ? exitCodes.done : (codeOfSignal[this.#hurriedBy] ?? exitCodes.done);
+    return codeOfSignal[this.#hurriedBy ?? ''] ?? exitCodes.done;
+  }
+
+  /** For whom even a graceful stop is too early. */
+  get codeOfFirst(): number {
+    return codeOfSignal[this.#hurriedBy ?? this.#first ?? ''] ?? exitCodes.done;
   }
 
   /** There is nothing to wait for: ends at once. */
@@ -117,6 +124,7 @@ class StopRequests {
   #take(signal: string): void {
     if (!this.#stopping.signal.aborted) {
       this.#log.info('asked to end; ask again to end at once', { signal });
+      this.#first = signal;
       this.#stopping.abort();
     } else if (!this.#hurry.signal.aborted) {
       this.#log.info('asked again: ending at once', { signal });

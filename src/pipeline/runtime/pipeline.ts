@@ -265,7 +265,8 @@ export class Pipeline {
     if (this.#problems.length > 0) this.#ended.reject(this.#problems[0]);
     else this.#ended.resolve(this.#asked.signal.aborted ? 'stopped' : end);
     this.#ended.promise.catch(() => undefined); // Whoever wants to know asks for it.
-    log.info('the pipeline has stopped');
+    const left = this.#leftEvents();
+    log.info('the pipeline has stopped', Object.keys(left).length > 0 ? { left } : {});
   }
 
   async #stopSources(): Promise<void> {
@@ -292,6 +293,15 @@ export class Pipeline {
     const closed = await Promise.allSettled(all.map(({ buffer }) => buffer.close()));
     await unless(hurry, this.#sinksDone);
     for (const result of closed) if (result.status === 'rejected') this.#problems.push(result.reason);
+  }
+
+  /** Events that wait on the disk for the next run, by sink. */
+  #leftEvents(): Record<string, number> {
+    const durable = [...this.#parts.buffers.values()].filter(({ isDurable }) => isDurable);
+    const cursors = durable.flatMap((opened) => this.#bufferStatus(opened).cursors);
+    return Object.fromEntries(
+      cursors.flatMap(({ sink, backlog: { events } }) => (sink && events ? [[sink, events]] : [])),
+    );
   }
 
   #bufferStatus({ settings, buffer }: OpenedBuffer): BufferStatus {
