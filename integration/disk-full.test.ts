@@ -256,7 +256,7 @@ test('a file system that turns read-only ends writing, not reading; a new mount 
   expect(reading.records.slice(0, 50).map((record) => record.metadata)).toEqual(expected);
   await expect(buffer.close()).rejects.toBeInstanceOf(Error);
   await expect(DiskBuffer.open(options)).rejects.toMatchObject({ kind: 'read_only' });
-  image.unmount();
+  await image.unmount();
   image.mount();
   const again = await DiskBuffer.open(options);
   expect((await readNumbers(again)).slice(0, 50)).toEqual(expected);

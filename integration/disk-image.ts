@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export type FileSystemKind = 'ext4' | 'xfs';
 
@@ -16,10 +17,13 @@ const makers: Readonly<Record<FileSystemKind, readonly string[]>> = {
   xfs: ['mkfs.xfs', '-q', '-f'],
 };
 
-function run(program: string, ...args: readonly string[]): void {
+const goneMsMax = 20_000;
+
+/** What the program printed. */
+function run(program: string, ...args: readonly string[]): string {
   // The programs of an administrator are not on everybody's path.
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
-  execFileSync(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'], timeout: 60_000 });
+  return execFileSync(program, args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
 }
 
 export class DiskImage {
@@ -52,9 +56,17 @@ export class DiskImage {
     run('mount', '-o', ['remount', ...options].join(','), this.directory);
   }
 
-  unmount(): void {
+  /** Resolves once nobody has it any more: it can be mounted as a new one then. */
+  async unmount(): Promise<void> {
     run('umount', this.directory);
     this.#isMounted = false;
+    // A container that starts at this moment has taken all mounts along, and lets go of them a little later. Until then
+    // the file system lives on, and whoever mounts its image gets the one whose power was cut.
+    const startedMs = performance.now();
+    while (run('losetup', '--associated', this.#image) !== '') {
+      if (performance.now() - startedMs > goneMsMax) throw new Error(`${this.#image} is still held after umount`);
+      await sleep(10);
+    }
   }
 
   /** Cuts the power: from now on every call fails, and what was not synced is gone once it is mounted again. */
@@ -79,7 +91,7 @@ export class DiskImage {
 /** A file system in memory that is as small as an image. */
 export class MemoryDisk {
   readonly directory: string;
-  readonly #unmountAtExit = (): void => run('umount', '--lazy', this.directory);
+  readonly #unmountAtExit = (): void => void run('umount', '--lazy', this.directory);
 
   constructor(byteLength: number) {
     this.directory = mkdtempSync(join(tmpdir(), 'spillway-tmpfs-'));

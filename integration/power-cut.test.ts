@@ -140,7 +140,7 @@ class Cuts {
     writeFileSync(canary, 'not synced');
     this.#image.cutPower();
     await load.kill();
-    this.#image.unmount();
+    await this.#image.unmount();
     this.#image.mount();
     // Or it was no power cut.
     expect(statSync(canary, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
