@@ -61,7 +61,7 @@ test('PostgreSQL, no room for its write-ahead log: it panics, and all that was a
   expect(await rig.verdict()).toEqual({ missing: [], disorder: [], repeats: 0, invented: [] });
   expect(await rig.storedEvents()).toBe(0);
   const all = rig.load.accepted.length.toLocaleString('en-US');
-  const seconds = (recoveryMs / 1_000).toFixed(1);
-  const answer = `it panics and ends; 0 lost and 0 repeated of ${all}, all there ${seconds} s after it was started again`;
+  const what = `it panics and ends; 0 lost and 0 repeated of ${all}, all there`;
+  const answer = `${what} ${(recoveryMs / 1_000).toFixed(1)} s after it was started again`;
   recordFigure(postgres, started.version, 'No room for its write-ahead log', answer);
 });
