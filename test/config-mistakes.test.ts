@@ -35,6 +35,7 @@ const inSources: Mistakes = [
   ['type: file, path: [/var/log/x]', 'a source of type "file" has no such key; did you mean "include"?'],
   ['type: file, include: []', 'expected at least 1 item; found an empty list'],
   ['type: generate, rate: 10/s', 'expected a number; found "10/s"; write a number alone, without a unit'],
+  ['type: file, include: [~/x.log]', 'sources.in.include[0]: expected a path from / on'],
   ['type: otlp, insecure: yes', 'expected true or false; found "yes"; YAML 1.2 knows true and false only'],
 ];
 
@@ -93,6 +94,16 @@ const inSinks: Mistakes = [
   ['type: rabbitmq, url: "amqp://u:s3cret@h", queue: q', 'did you mean "connection_string"?'],
   ['type: syslog, address: "h:514"', 'takes logs only, and rejects what else comes: traces and metrics from "in"'],
   ['type: syslog, host: h', 'did you mean "address"?'],
+  ['type: blackhole, request: { rate_limit_num: 0 }', 'sinks.out.request.rate_limit_num: expected at least 1; found 0'],
+  ['type: blackhole, buffer: { lock_timeout_secs: 3000000 }', 'expected at most 2147483; found 3000000'],
+  ['type: otlp, endpoint: "http://h", tls: { ca_file: a.pem }', 'sinks.out.tls: needs an endpoint with https://'],
+  ['type: otlp, endpoint: "u:s3cret@h"', 'found "<secret>@h"'],
+  ['type: otlp, endpoint: "ftp://u:s3/cret@h"', 'found "ftp://<secret>@h"'],
+  ['type: file, path: ~/out.jsonl', '~ is not understood: use ${HOME}; found "~/out.jsonl"'],
+  [
+    'type: nats, url: "nats://h", subject: s, auth: { strategy: nkey, nkey: { seed: s3cret } }',
+    'sinks.out.auth.nkey.seed: expected a seed, SU and 56 more characters; found <secret>',
+  ],
 ];
 
 const whole: Mistakes = [
@@ -103,6 +114,8 @@ const whole: Mistakes = [
     'the Collector\'s key is not understood here: a config is made of sources, buffers and sinks; write "sources"',
   ],
   ['sources: { a: { type: otlp } }', 'the key "data_dir" is missing; expected a path (The directory of all buffers'],
+  ['data_dir: ~/data', 'data_dir: expected a path from / on, or from the config; ~ is not understood: use ${HOME}'],
+  ['data_dir: d\nsources: { 1: { type: stdin } }\nsinks: { b: { inputs: [1] } }', 'found 1; put it in quotes'],
   ['data_dir: d\nsources:\n  - type: otlp', 'sources: expected a map from ids to sources; found a list'],
   ['data_dir: d\nhealth: 127.0.0.1:8686', 'health: expected a map with address; found "127.0.0.1:8686"'],
 ];

@@ -117,7 +117,7 @@ const ledgerReserveBytes: number = 16 * KiB;
 // Slots hold what is not safe yet: all that may be unsynced and two to go on with, or else only what is being written.
 const slotsUntilWritten = 4;
 const largestOption = Number.MAX_SAFE_INTEGER;
-const largestTimeoutMs = 2 ** 31 - 1;
+export const largestTimeoutMs: number = 2 ** 31 - 1;
 
 assert(segmentBytesMin <= bufferBytesMin / 4, 'the smallest buffer holds four of the smallest segments');
 

@@ -192,7 +192,6 @@ describe('credentials', () => {
   });
 
   it.each([
-    ['a seed that is none', { strategy: 'nkey', nkey: { seed: 'SUsecretsecret' } }, /no seed/],
     ['a file that is missing', { strategy: 'credentials_file', credentials_file: { path: '/none' } }, /cannot be read/],
     [
       'a file without them',

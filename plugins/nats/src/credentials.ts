@@ -70,6 +70,15 @@ async function signedByFile(path: string, nonce: string | undefined, files: Host
   return { jwt, sig: sign(seed, nonce, `the seed in ${path}`).signature };
 }
 
+export function isSeed(text: string): boolean {
+  try {
+    fromSeed(Buffer.from(text.trim())).clear();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function sign(seed: string, nonce: string | undefined, what: string): { publicKey: string; signature: string } {
   try {
     const pair = fromSeed(Buffer.from(seed.trim()));

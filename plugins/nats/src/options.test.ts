@@ -42,6 +42,7 @@ describe('options', () => {
     [{ stream: 'a', create_stream: {}, deduplicate: 'window' }, /deduplicate: stream/],
     [{ auth: { strategy: 'token' } }, /strategy names/],
     [{ auth: { strategy: 'nkey', nkey: { nkey: 'U' } } }, /./],
+    [{ auth: { strategy: 'nkey', nkey: { seed: 'SUsecretsecret' } } }, /expected a seed/],
     [{ inbox_prefix: 'a.>' }, /without wildcards/],
     [{ domain: 'a.b' }, /domain/],
     [{ colour: 'red' }, /colour/],

@@ -11,6 +11,7 @@ import {
   tlsOptions,
   z,
 } from 'spillway/plugin';
+import { isSeed } from './credentials.ts';
 import { isPublishSubject, isStreamName, subjectPattern, subjectWith } from './subject.ts';
 
 export interface AuthOptions {
@@ -76,7 +77,9 @@ const auth: z.ZodType<AuthOptions> = z
     nkey: z
       .strictObject({
         nkey: z.string().min(1).optional().describe('The public key, if it is to be checked against the seed.'),
-        seed: secret().describe('The seed, `SU...`.'),
+        seed: secret()
+          .refine(isSeed, { error: 'expected a seed, SU and 56 more characters' })
+          .describe('The seed, `SU...`.'),
       })
       .optional()
       .describe('For `strategy: nkey`.'),

@@ -104,7 +104,7 @@ const keys: z.ZodType<RabbitmqOptions> = z.strictObject({
     .default('json')
     .describe('What the body of a message is: one event as an OTLP request, as JSON or as protobuf.'),
   properties: properties.prefault({}).describe('Properties of every message.'),
-  heartbeat_secs: seconds({ min: 1 })
+  heartbeat_secs: seconds({ min: 1, max: 65_535 })
     .prefault(10)
     .describe('A server that gives no sign of life for twice as long is given up. The server may want less.'),
   connect_timeout_secs: seconds({ min: 0.001 })

@@ -56,7 +56,7 @@ export const schema: z.ZodType<SyslogOptions> = z.strictObject({
     ),
   connect_timeout_secs: seconds({ min: 0.001 }).prefault(5).describe('How long connecting may take, TLS included.'),
   keepalive: z
-    .strictObject({ time_secs: seconds({ min: 1 }).prefault(60).describe('After how long a silence.') })
+    .strictObject({ time_secs: seconds({ min: 1, max: 32_767 }).prefault(60).describe('After how long a silence.') })
     .prefault({})
     .describe('When the system asks whether a silent connection is still there.'),
   facility: facility().prefault('user').describe('0 to 23, or a name such as `daemon` or `local0`.'),

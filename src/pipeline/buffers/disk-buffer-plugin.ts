@@ -6,11 +6,13 @@
 import { z } from 'zod';
 import { KiB } from '../../base/units.ts';
 import { DiskBuffer } from '../../engine/disk-buffer.ts';
-import { bufferBytesMin, segmentBytesMin } from '../../engine/limits.ts';
+import { bufferBytesMin, largestTimeoutMs, segmentBytesMin } from '../../engine/limits.ts';
 import type { BufferContext } from '../contract/buffer.ts';
 import { type BufferDefinition, defineBuffer } from '../contract/definition.ts';
 import { byteSize, seconds } from '../contract/values.ts';
 import { whenFull } from './when-full.ts';
+
+const timeoutSecsMax = Math.floor(largestTimeoutMs / 1000);
 
 const schema = z
   .strictObject({
@@ -26,10 +28,10 @@ const schema = z
           'they are written, and on stable storage within `sync_interval_secs`. `os`: they are written, and ' +
           'survive the process. `memory`: they are in memory, and will be written.',
       ),
-    sync_interval_secs: seconds({ min: 0.001 })
+    sync_interval_secs: seconds({ min: 0.001, max: timeoutSecsMax })
       .prefault(0.1)
       .describe('With durability `interval`: how long what was written may wait for a sync.'),
-    publish_interval_secs: seconds({ min: 0.001 })
+    publish_interval_secs: seconds({ min: 0.001, max: timeoutSecsMax })
       .prefault(0.1)
       .describe(
         'How long an acknowledgement may wait until it is on disk; a crash makes sinks see again what was not. With ' +
@@ -47,7 +49,7 @@ const schema = z
     max_unsynced_size: byteSize({ min: 64 * KiB })
       .prefault('16MiB')
       .describe('With durability `interval`: most bytes that wait for a sync, at most a quarter of `max_size`.'),
-    lock_timeout_secs: seconds()
+    lock_timeout_secs: seconds({ max: timeoutSecsMax })
       .prefault(30)
       .describe('How long a start waits for another process that still holds the directory.'),
   })

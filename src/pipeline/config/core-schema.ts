@@ -47,10 +47,10 @@ function isHttpUrl(text: string): boolean {
 }
 
 /** Vector writes 9223372036854775807 for "no limit": numbers that large mean the same here. */
-function countWithoutLimit(description: string): z.ZodType<number, number | undefined> {
+function countWithoutLimit(min: number, description: string): z.ZodType<number, number | undefined> {
   return z
     .number()
-    .min(0)
+    .min(min)
     .refine((value) => Number.isInteger(value), 'expected a whole number')
     .transform((value) => (value > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : value))
     .default(Number.POSITIVE_INFINITY)
@@ -75,9 +75,10 @@ const requestSchema: z.ZodType<RequestKeys, object | undefined> = z.strictObject
     .prefault(1)
     .describe('Batches on their way at once. 1, or `none`, keeps strict order.'),
   timeout_secs: seconds({ min: 0.001 }).prefault(60).describe('How long a sink waits for the answer to a batch.'),
-  rate_limit_num: countWithoutLimit('Most batches in `rate_limit_duration_secs`. No limit by default.'),
+  rate_limit_num: countWithoutLimit(1, 'Most batches in `rate_limit_duration_secs`. No limit by default.'),
   rate_limit_duration_secs: seconds({ min: 0.001 }).prefault(1).describe('The time that `rate_limit_num` counts in.'),
   retry_attempts: countWithoutLimit(
+    0,
     'Tries after the first before a batch that might still get through goes to the dead letters. No limit by default.',
   ),
   retry_initial_backoff_secs: seconds({ min: 0.001 }).prefault(1).describe('The wait before the second try.'),

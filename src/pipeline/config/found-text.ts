@@ -16,8 +16,14 @@ export function foundText(node: ConfigNode | undefined, isSecret: boolean): stri
   if (node.value === null) return 'nothing';
   if (node.origin.kind === 'secret_file' || isSecret) return '<secret>';
   if (typeof node.value !== 'string') return String(node.value);
-  const text = node.value.replaceAll(/\/\/[^/\s]*@/g, '//<secret>@');
+  const text = withoutAccount(node.value);
   return JSON.stringify(text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}...` : text);
+}
+
+/** A URL without the user and the password in it, also where it is none because its beginning is wrong. */
+function withoutAccount(text: string): string {
+  if (text.includes('//')) return text.replaceAll(/\/\/\S*@/g, '//<secret>@');
+  return text.replaceAll(/[^\s/]*:\S*@/g, '<secret>@');
 }
 
 /** Whether this value must not be seen: a secret, or text where a map with one was expected. */

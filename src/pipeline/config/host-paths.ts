@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path';
 import type { ZodType } from 'zod';
+import { isHomePath } from '../contract/values.ts';
 import type { ConfigNode, ConfigPath, MapEntry, MapNode } from './config-node.ts';
 import { isHostPath, schemasAt } from './schema-shape.ts';
 
@@ -29,6 +30,7 @@ function absoluteNode(node: ConfigNode, path: ConfigPath, options: PathOptions):
   }
   const value = node.untyped ?? node.value;
   if (typeof value !== 'string' || value === '' || !schemasAt(options.schema, path).some(isHostPath)) return node;
+  if (isHomePath(value)) return node; // Refused by the schema, as it was written.
   const absolute = resolve(options.baseDirectory, value);
   // A slash at the end says "a directory", to whoever refuses one.
   return { ...node, value: value.endsWith('/') && absolute !== '/' ? `${absolute}/` : absolute };

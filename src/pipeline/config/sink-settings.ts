@@ -106,7 +106,9 @@ function readInputs({ issues }: CheckContext, block: Block): InputReference[] {
     const text = textOf(node);
     if (text !== undefined) return [{ text, place: node.place, index, shown: foundText(node, false) }];
     if (node.kind === 'scalar' && node.isBroken) return [];
-    const message = `expected the id of a source; found ${foundText(node, false)}`;
+    const isUnquoted = node.kind === 'scalar' && node.value !== null && node.value !== '';
+    const remedy = isUnquoted ? '; put it in quotes' : '';
+    const message = `expected the id of a source; found ${foundText(node, false)}${remedy}`;
     issues.error({ path: index === undefined ? path : [...path, index], place: node.place, message });
     return [];
   });

@@ -74,7 +74,8 @@ export function switchableTlsOptions({
     .transform(({ enabled: switched = enabledByDefault, ...others }) => ({ enabled: switched, ...others }));
 }
 
-function saysMore({ verify_certificate, verify_hostname, ...texts }: TlsOptions): boolean {
+/** Whether there is anything that is not there by default. */
+export function saysMore({ verify_certificate, verify_hostname, ...texts }: TlsOptions): boolean {
   return !verify_certificate || !verify_hostname || Object.values(texts).some(Boolean);
 }
 

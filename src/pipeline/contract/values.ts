@@ -35,11 +35,17 @@ function parseSize(text: string): number {
 }
 
 /** Seconds in the config, fractions allowed (keys end in `_secs`). Gives milliseconds. */
-export function seconds({ min = 0 }: { readonly min?: number } = {}): ZodType<number, number> {
+export function seconds({
+  min = 0,
+  max = 1e9,
+}: {
+  readonly min?: number;
+  readonly max?: number;
+} = {}): ZodType<number, number> {
   return z
     .number()
     .min(min)
-    .max(1e9)
+    .max(max)
     .transform((value) => Math.round(value * 1000))
     .meta({ format: 'seconds' });
 }
@@ -51,7 +57,19 @@ export function secret(): ZodType<string, string> {
 
 /** A file or directory of the host, or a pattern of them. Absolute when a plugin gets it: from the config's folder. */
 export function hostPath(): ZodType<string, string> {
-  return z.string().min(1).meta({ format: 'path' });
+  return z
+    .string()
+    .min(1)
+    .refine(
+      (text) => !isHomePath(text),
+      'expected a path from / on, or from the config; ~ is not understood: use ${HOME}',
+    )
+    .meta({ format: 'path' });
+}
+
+/** Shells know what it stands for; here it would be a directory of that name. */
+export function isHomePath(text: string): boolean {
+  return text === '~' || text.startsWith('~/');
 }
 
 export interface Address {

@@ -4,6 +4,7 @@
 // Anything else that looks like a part to fill in is refused at once: a file named `%y` helps nobody.
 
 import type { Signal } from '../../../otlp/signal.ts';
+import { isHomePath } from '../../contract/values.ts';
 
 const partPattern = /%(.?)|\{signal\}|\{\{.*?\}\}/gs;
 const datePartOf: Readonly<Record<string, (stamp: string) => string>> = {
@@ -17,6 +18,7 @@ const datePartOf: Readonly<Record<string, (stamp: string) => string>> = {
 
 /** What is wrong with a template, or undefined. */
 export function problemOfTemplate(template: string): string | undefined {
+  if (isHomePath(template)) return 'expected a path from / on, or from the config; ~ is not understood: use ${HOME}';
   if (template.endsWith('/')) return 'expected the path of a file, not of a folder';
   if (template.includes('\0')) return 'a path has no zero bytes';
   for (const [part, letter] of template.matchAll(partPattern)) {

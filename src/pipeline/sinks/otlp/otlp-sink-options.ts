@@ -4,7 +4,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { type ZodType, z } from 'zod';
 import { MiB } from '../../../base/units.ts';
 import { type Signal, signals } from '../../../otlp/signal.ts';
-import { type TlsOptions, tlsOptions } from '../../contract/tls.ts';
+import { saysMore, type TlsOptions, tlsOptions } from '../../contract/tls.ts';
 import { byteSize, secret } from '../../contract/values.ts';
 
 export type Compression = 'gzip' | 'zstd' | 'none';
@@ -78,6 +78,12 @@ export const otlpSinkSchema: ZodType<OtlpSinkOptions> = z
     headers: headers().default({}).describe('Headers for every request. Their values are never printed.'),
     token: secret().optional().describe('Sent as `Authorization: Bearer ...`.'),
     tls: tlsOptions().prefault({}).describe('For https://.'),
+  })
+  .superRefine(({ tls, ...options }, context) => {
+    const urls = [options.endpoint, ...signals.map((signal) => options[`${signal}_endpoint`])];
+    const given = urls.filter((each) => each !== undefined);
+    if (given.length === 0 || !given.every((each) => /^http:/i.test(each)) || !saysMore(tls)) return;
+    context.addIssue({ code: 'custom', path: ['tls'], message: 'needs an endpoint with https://' });
   })
   .superRefine((options, context) => {
     if (signals.some((signal) => (options[`${signal}_endpoint`] ?? options.endpoint) !== undefined)) return;

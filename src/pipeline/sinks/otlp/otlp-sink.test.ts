@@ -454,7 +454,7 @@ describe('TLS', () => {
   });
 
   it('needs the files that the config names', async () => {
-    await expect(make({ tls: { ca_file: join(fixtures, 'missing.pem') } })).rejects.toThrow(
+    await expect(make({ endpoint: secure, tls: { ca_file: join(fixtures, 'missing.pem') } })).rejects.toThrow(
       /missing\.pem.*no such file/,
     );
   });
