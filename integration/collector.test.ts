@@ -14,6 +14,7 @@ import { needs } from './requirements.ts';
 import { SpillwayProcess } from './spillway-process.ts';
 import { numbersOf } from './telemetry-collector.ts';
 import { currentLine, TelemetryProcess } from './telemetry-process.ts';
+import { until } from './until.ts';
 
 /** In each of the three requests that go through with each compression. */
 const eventCount = 50;
@@ -22,14 +23,6 @@ const outageMs = 15_000;
 
 function reasonToSkip(): string | undefined {
   return needs('linux', 'docker', 'collector-image');
-}
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 60_000;
-  while (!isSo()) {
-    if (performance.now() > deadlineMs) throw new Error(`not so after a minute: ${what}`);
-    await sleep(20);
-  }
 }
 
 test.for(['gzip', 'zstd', 'none'])(

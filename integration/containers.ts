@@ -71,3 +71,9 @@ export async function startServer(options: ServerOptions): Promise<StartedServer
     throw error;
   }
 }
+
+/** Runs a program where the server runs. Rejects with what it has said if it fails. */
+export async function runIn({ container }: StartedServer, ...command: readonly string[]): Promise<void> {
+  const { exitCode, output } = await container.exec([...command]);
+  if (exitCode !== 0) throw new Error(`${command.join(' ')}: ${output}`);
+}

@@ -1,5 +1,5 @@
 // A Mosquitto in a container, with the config that a test wants of it and two users: the sink, and the test itself.
-import { type StartedServer, startServer } from './containers.ts';
+import { runIn, type StartedServer, startServer } from './containers.ts';
 import { localImage } from './local-images.ts';
 import type { MqttAccount } from './mqtt-client.ts';
 
@@ -69,10 +69,7 @@ export async function startMosquitto(
   ];
   // Both this image's entry point and that of the official one hand over to a command.
   const server = await startServer({ image, port, command: ['sh', '-c', script.join(' && ')] });
-  const run = async (...command: readonly string[]): Promise<void> => {
-    const { exitCode, output } = await server.container.exec([...command]);
-    if (exitCode !== 0) throw new Error(`${command.join(' ')}: ${output}`);
-  };
+  const run = (...command: readonly string[]): Promise<void> => runIn(server, ...command);
   return {
     server,
     reader: { port: server.port, username: 'reader', password: readerPassword },

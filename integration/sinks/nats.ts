@@ -2,7 +2,7 @@
 //
 // Its window for duplicates is the least that a server allows, 100 ms: every fault here lasts longer, so that nothing
 // but the chain of messages keeps repeats out. `sync_interval: always`: what is acknowledged is on the disk.
-import { startServer } from '../containers.ts';
+import { runIn, startServer } from '../containers.ts';
 import { localImage } from '../local-images.ts';
 import { NatsClient, type NatsPlace } from '../nats-client.ts';
 import { numbersIn } from '../number-load.ts';
@@ -51,10 +51,8 @@ export async function start(): Promise<StartedSubject & { readonly place: NatsPl
     ...{ name: numbersStream, subjects: [`${numbersStream}.>`], discard: 'new', duplicate_window: 100e6 },
   });
   const changePassword = async (from: string, to: string): Promise<void> => {
-    const { exitCode, output } = await server.container.exec([
-      ...['bash', '-c', `sed -i s/${from}/${to}/ /data/server.conf && nats-server --signal reload=1`],
-    ]);
-    if (exitCode !== 0) throw new Error(`the password was not changed: ${output}`);
+    const command = `sed -i s/${from}/${to}/ /data/server.conf && nats-server --signal reload=1`;
+    await runIn(server, 'bash', '-c', command);
   };
   return {
     server,

@@ -1,6 +1,6 @@
 // RabbitMQ as a sink: a quorum queue, which is what its documentation asks for where nothing may be lost. It syncs its
 // log before it confirms; with one node that node is the quorum.
-import { startServer } from '../containers.ts';
+import { runIn, startServer } from '../containers.ts';
 import { localImage } from '../local-images.ts';
 import { numbersIn } from '../number-load.ts';
 import { RabbitmqClient } from '../rabbitmq-client.ts';
@@ -50,10 +50,7 @@ export async function startRabbitmq(): Promise<
     server,
     url,
     client: new RabbitmqClient(url),
-    async evaluate(erlang) {
-      const { exitCode, output } = await server.container.exec(['rabbitmqctl', 'eval', erlang]);
-      if (exitCode !== 0) throw new Error(`rabbitmqctl eval ${erlang}: ${output}`);
-    },
+    evaluate: (erlang) => runIn(server, 'rabbitmqctl', 'eval', erlang),
   };
 }
 

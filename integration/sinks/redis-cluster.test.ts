@@ -1,7 +1,7 @@
 // A real Redis Cluster under all that can happen to it, and masters that are killed, so that replicas take over.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { needs } from '../requirements.ts';
+import { until } from '../until.ts';
 import { RedisNodes, redisCluster } from './redis-cluster.ts';
 import { sinkFaultTests } from './sink-faults.ts';
 import { recordFigure } from './sink-results.ts';
@@ -14,13 +14,11 @@ const failOverMsMax = 30_000;
 sinkFaultTests(redisCluster);
 
 async function promoted(nodes: RedisNodes, killed: number): Promise<number> {
-  const deadlineMs = performance.now() + failOverMsMax;
-  for (;;) {
-    const port = await nodes.master().catch(() => killed);
-    if (port !== killed) return port;
-    if (performance.now() > deadlineMs) throw new Error(`nobody has taken over from ${killed}`);
-    await sleep(50);
-  }
+  const ask = async () => {
+    const port = await nodes.master();
+    return port !== killed && port;
+  };
+  return await until(`another node has taken over from ${killed}`, ask, failOverMsMax);
 }
 
 test('Redis Cluster, a master killed: its replica goes on, and all that was accepted is there once, in order', {

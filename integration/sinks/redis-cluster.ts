@@ -2,13 +2,11 @@
 //
 // All six nodes live in one container and announce ports that are the same on this machine, so the faults of the shared
 // tests take the whole cluster. `takeDown()` and `bringBack()` are about one node alone.
-import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type StartedServer, startServer } from '../containers.ts';
-import { freePort } from '../free-port.ts';
-import { localImage } from '../local-images.ts';
+import { runIn, type StartedServer } from '../containers.ts';
 import { numbersIn } from '../number-load.ts';
 import { RedisClient } from '../redis-client.ts';
+import { until } from '../until.ts';
+import { startNodes } from './server-nodes.ts';
 import type { SinkSubject, StartedSubject } from './sink-subject.ts';
 
 const nodeCount = 6;
@@ -17,7 +15,6 @@ const otherPassword = 'other-password';
 const stream = 'numbers';
 /** After a start a node waits a while before it takes part. */
 const readyMsMax = 20_000;
-const script = readFileSync(new URL('redis-cluster-nodes.sh', import.meta.url), 'utf8');
 
 export const redisCluster: SinkSubject = {
   name: 'Redis Cluster',
@@ -51,16 +48,11 @@ export class RedisNodes implements StartedSubject {
   }
 
   static async start(): Promise<RedisNodes> {
-    const image = localImage('redis');
-    if (image === undefined) throw new Error('no image: see requirements.ts');
-    const ports: number[] = [];
-    while (ports.length < nodeCount) ports.push(await freePort());
-    const server = await startServer({
-      image,
-      port: ports[0] as number,
-      samePorts: ports,
-      entrypoint: ['bash', '-c', `PASSWORD=${password}; ${script}`, 'nodes'],
-      command: ports.map(String),
+    const { server, ports } = await startNodes({
+      image: 'redis',
+      count: nodeCount,
+      script: 'redis-cluster-nodes.sh',
+      settings: `PASSWORD=${password}`,
       ready: /the cluster is ready/,
     });
     const [about] = await RedisClient.send({ port: ports[0] as number, password }, ['INFO', 'server']);
@@ -107,24 +99,23 @@ export class RedisNodes implements StartedSubject {
 
   /** Waits until the node with the stream takes part in a cluster that is whole, and has its replica. */
   async ready(): Promise<void> {
-    const deadlineMs = performance.now() + readyMsMax;
-    for (;;) {
-      const said = await this.#asked(['CLUSTER', 'INFO'], ['INFO', 'replication']).catch((error: unknown) => [error]);
-      if (/cluster_state:ok.*state=online/s.test(said.map(String).join())) return;
-      if (performance.now() > deadlineMs) throw new Error(`the cluster is not whole again: ${said}`);
-      await sleep(50);
-    }
+    const ask = async () => {
+      const said = await this.#asked(['CLUSTER', 'INFO'], ['INFO', 'replication']);
+      if (/cluster_state:ok.*state=online/s.test(said.map(String).join())) return true;
+      throw new Error(said.join('\n'));
+    };
+    await until('the cluster is whole', ask, readyMsMax);
   }
 
   /** Kills the process of one node. It stays down until it is brought back. */
   async takeDown(port: number): Promise<void> {
     const [about] = await RedisClient.send({ port, password }, ['INFO', 'server']);
     const id = /^process_id:(\d+)/m.exec(String(about))?.[1];
-    await this.#inside(`touch /data/${port}/down && kill -9 ${id}`);
+    await runIn(this.server, 'bash', '-c', `touch /data/${port}/down && kill -9 ${id}`);
   }
 
   async bringBack(port: number): Promise<void> {
-    await this.#inside(`rm /data/${port}/down`);
+    await runIn(this.server, 'rm', `/data/${port}/down`);
   }
 
   readonly wrongPassword = {
@@ -149,11 +140,6 @@ export class RedisNodes implements StartedSubject {
 
   async #everywhere(secret: string, ...commands: readonly (readonly string[])[]): Promise<void> {
     await Promise.all(this.#ports.map((port) => RedisClient.send({ port, password: secret }, ...commands)));
-  }
-
-  async #inside(command: string): Promise<void> {
-    const { exitCode, output } = await this.server.container.exec(['bash', '-c', command]);
-    if (exitCode !== 0) throw new Error(`${command}: ${output}`);
   }
 }
 
