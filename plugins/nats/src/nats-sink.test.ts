@@ -137,13 +137,17 @@ describe('what comes again', () => {
   });
 
   it('and was lost by the server after it said that it has it is sent again as far as it is still here', async () => {
-    const sink = rig.sink();
+    const context = rig.contextOf();
+    const sink = rig.sink({}, context);
     await deliver(sink, sampleBatch('logs', 1, [4]));
     rig.stream.messages.splice(2);
     rig.stream.lastSequence = 2;
     rig.stream.forgetIds();
     expect(await deliver(sink, sampleBatch('logs', 4, [3]))).toEqual(deliveredAnswer);
     expect(rig.ids).toEqual([...keysOf(1, 2), ...keysOf(4, 3)]);
+    const message = 'the stream has lost messages that the server had confirmed';
+    const fields = { stream: 'telemetry', confirmed: 4, found: 2 };
+    expect(context.log.lines.filter(({ level }) => level === 'warn')).toEqual([{ level: 'warn', message, fields }]);
   });
 
   it('and was removed after it was acknowledged on this connection is left out', async () => {

@@ -55,7 +55,8 @@ export class NatsSink implements Sink {
     this.#context = context;
     this.#owner = owner;
     this.#servers = new Servers(url, { name, auth, tls, inboxPrefix, world }, options.connect_timeout_secs);
-    this.#streams = owner && new Streams(options, owner, () => world.clock.monotonic());
+    this.#streams =
+      owner && new Streams(options, { owner, monotonic: () => world.clock.monotonic(), log: context.log });
   }
 
   async deliver(batch: SinkBatch, { signal }: { readonly signal: AbortSignal }): Promise<SinkAnswer> {

@@ -24,7 +24,7 @@
 //   accepted: 2.10 then says "duplicate, sequence 0" about messages that it has refused, later ones "in process". It
 //   counts only if it names a place at or below the end that we have read. Else ids get a suffix until the window has
 //   passed.
-import { ConfigError, comparePlaces, type EventPlace, parseKey } from 'spillway/plugin';
+import { ConfigError, comparePlaces, type EventPlace, type Log, parseKey } from 'spillway/plugin';
 import type { NatsConnection } from './connection.ts';
 import {
   type Asker,
@@ -59,6 +59,12 @@ export type Break =
   /** The stream ends elsewhere than we thought: read its end, and go on from there. */
   { readonly kind: 'moved' } | { readonly kind: 'failed'; readonly error: Error };
 
+export interface ChainContext {
+  readonly owner: StreamOwner;
+  readonly monotonic: () => number;
+  readonly log: Log;
+}
+
 interface Link {
   readonly place: EventPlace;
   readonly subject: string;
@@ -90,16 +96,20 @@ export class StreamChain {
   readonly stream: string;
   readonly #owner: StreamOwner;
   readonly #monotonic: () => number;
+  readonly #log: Log;
+  /** The highest number that was acknowledged, on whatever connection. No stream that was kept ends before it. */
+  #confirmedSequence = 0;
   #end: End | undefined;
   #links: Link[] = [];
   #break: Break | undefined;
   /** How often the server knew ids without their messages, and until when it may know those of the last time. */
   #disownedIds: { readonly times: number; readonly untilMs: number } = { times: 0, untilMs: 0 };
 
-  constructor(stream: string, owner: StreamOwner, monotonic: () => number) {
+  constructor(stream: string, { owner, monotonic, log }: ChainContext) {
     this.stream = stream;
     this.#owner = owner;
     this.#monotonic = monotonic;
+    this.#log = log;
   }
 
   /** Why nothing more can be sent before {@link prepare}. */
@@ -131,6 +141,7 @@ export class StreamChain {
     const last = facts.messages === 0 ? undefined : await lastMessageOf(asker, this.stream);
     const read = last === undefined ? undefined : this.#placeOf(last.headers);
     const { lastSequence: sequence } = facts;
+    this.#tellLoss(sequence);
     this.#end = {
       ...{ connection: asker.connection, facts, readSequence: sequence, acknowledgedSequence: sequence },
       ...{ sequence, id: undefined, newest: newestOf(read, before, sequence) },
@@ -157,6 +168,16 @@ export class StreamChain {
       if (this.#end === end) this.#settle(end);
       onAnswered();
     });
+  }
+
+  /** The stream was deleted, or its server forgot: what it had confirmed has left our disk. */
+  #tellLoss(found: number): void {
+    const confirmed = this.#confirmedSequence;
+    if (found >= confirmed) return;
+    this.#log.warn('the stream has lost messages that the server had confirmed', {
+      ...{ stream: this.stream, confirmed, found },
+    });
+    this.#confirmedSequence = found;
   }
 
   #publication(message: ChainedMessage, { sequence, id }: End): Publication {
@@ -203,6 +224,7 @@ export class StreamChain {
       const { sequence, isDuplicate, stream } = readAcknowledgement(answer);
       if (stream === this.stream && !isDuplicate && sequence === after + 1) {
         end.acknowledgedSequence = sequence;
+        this.#confirmedSequence = sequence;
         return undefined;
       }
       // It was stored before the end was read, and removed since. Those behind it are refused, for it takes no number.

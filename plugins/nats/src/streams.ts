@@ -4,7 +4,7 @@ import type { Signal } from 'spillway/plugin';
 import type { NatsConnection } from './connection.ts';
 import { type Asker, createStream, StreamError, streamOfSubject } from './jet-stream.ts';
 import { createdSubjects, type NatsOptions } from './options.ts';
-import { StreamChain, type StreamOwner } from './stream-chain.ts';
+import { type ChainContext, StreamChain } from './stream-chain.ts';
 import { takesSubject } from './subject.ts';
 
 /** Subjects whose stream is remembered. An event's fields can make any number of them. */
@@ -12,16 +12,14 @@ const namesMax = 1_000;
 
 export class Streams {
   readonly #options: NatsOptions;
-  readonly #owner: StreamOwner;
-  readonly #monotonic: () => number;
+  readonly #context: ChainContext;
   readonly #chains = new Map<string, StreamChain>();
   readonly #names = new Map<string, string>();
   #namedBy: NatsConnection | undefined;
 
-  constructor(options: NatsOptions, owner: StreamOwner, monotonic: () => number) {
+  constructor(options: NatsOptions, context: ChainContext) {
     this.#options = options;
-    this.#owner = owner;
-    this.#monotonic = monotonic;
+    this.#context = context;
   }
 
   /** Every stream that is known. */
@@ -32,7 +30,7 @@ export class Streams {
   /** The stream for a subject, not yet prepared. Rejects with StreamError if there is none. */
   async of(asker: Asker, subject: string, signal: Signal): Promise<StreamChain> {
     const name = this.#options.stream?.render({ signal }) ?? (await this.#nameFor(asker, subject));
-    const chain = this.#chains.get(name) ?? new StreamChain(name, this.#owner, this.#monotonic);
+    const chain = this.#chains.get(name) ?? new StreamChain(name, this.#context);
     this.#chains.set(name, chain);
     return chain;
   }
