@@ -125,7 +125,11 @@ describe('a client_id', () => {
   const signals = ['logs'] as const;
   const buffer = { id: 'one', isDurable: true };
   const problems = (given: object, other: object) =>
-    checkMqttOptions(parse(given), { buffer, signals, earlier: [{ id: 'first', options: parse(other), signals }] });
+    checkMqttOptions(parse(given), {
+      buffer,
+      signals,
+      earlier: [{ id: 'first', options: parse(other), signals, buffer }],
+    });
 
   it('is for one sink of a server', () => {
     const mine = { host: 'h', client_id: 'c' };

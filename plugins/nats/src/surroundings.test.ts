@@ -7,7 +7,7 @@ const signals = ['logs', 'traces'] as const;
 const disk = { id: 'one', isDurable: true };
 
 function problems(given: object, other?: object, buffer = disk): string[] {
-  const earlier = other === undefined ? [] : [{ id: 'first', options: parsed(other), signals }];
+  const earlier = other === undefined ? [] : [{ id: 'first', options: parsed(other), signals, buffer: disk }];
   const found = checkNatsOptions(parsed(given), { buffer, signals, earlier });
   return found.map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
@@ -26,6 +26,7 @@ describe('deduplicate: stream', () => {
     [{ url: 'nats://b,nats://a:4222' }, {}, 'subject'],
     [{ subject: 's.{signal}' }, { subject: 's.traces' }, 'subject'],
     [{ stream: 'S' }, { subject: 'other', stream: 'S' }, 'stream'],
+    [{}, { deduplicate: 'window' }, 'subject'],
   ])('needs a stream of its own: %j after %j', (given, other, key) => {
     expect(problems(given, other)).toEqual([expect.stringContaining(`${key}: "first" writes to the same stream`)]);
   });
@@ -36,8 +37,15 @@ describe('deduplicate: stream', () => {
     [{ domain: 'leaf' }, {}],
     [{ stream: 'S' }, { stream: 'T' }],
     [{ subject: 's.{signal}' }, { subject: 's.metrics' }],
-    [{}, { deduplicate: 'window' }],
   ])('has one in %j after %j', (given, other) => {
     expect(problems(given, other)).toEqual([]);
   });
+});
+
+it('with a window may share a stream, but not with a sink of the same buffer', () => {
+  const shared = { deduplicate: 'window' };
+  expect(problems(shared, shared, { ...disk, id: 'two' })).toEqual([]);
+  expect(problems(shared, shared)).toEqual([
+    'subject: "first" writes to the same stream; expected one that is this sink\'s alone',
+  ]);
 });

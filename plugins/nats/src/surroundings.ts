@@ -8,17 +8,18 @@ export const needsDurableBuffer: string =
   'deduplicate: window, with which events can be repeated after a failure';
 
 export function checkNatsOptions(options: NatsOptions, given: SinkSurroundings<NatsOptions>): OptionsProblem[] {
-  if (options.deduplicate !== 'stream') return [];
-  if (!given.buffer.isDurable) return [{ path: ['deduplicate'], message: needsDurableBuffer }];
+  const ownsStream = options.deduplicate === 'stream';
+  if (ownsStream && !given.buffer.isDurable) return [{ path: ['deduplicate'], message: needsDurableBuffer }];
   const own = new Set(given.signals.map((signal) => streamOf(options, signal)));
   const other = given.earlier.find((each) => {
-    if (each.options.deduplicate !== 'stream' || !sharesServer(each.options, options)) return false;
+    // Of one buffer an event has the same id from both, and the server takes an id once.
+    const mayShare = !ownsStream && each.options.deduplicate === 'window' && each.buffer.id !== given.buffer.id;
+    if (mayShare || !sharesServer(each.options, options)) return false;
     return each.signals.some((signal) => own.has(streamOf(each.options, signal)));
   });
   if (other === undefined) return [];
-  const message =
-    `"${other.id}" writes to the same stream: with deduplicate: stream expected one that is this sink's alone, or ` +
-    'deduplicate: window in both';
+  const others = other.buffer.id === given.buffer.id ? '' : ', or deduplicate: window in both';
+  const message = `"${other.id}" writes to the same stream; expected one that is this sink's alone${others}`;
   return [{ path: [options.stream === undefined ? 'subject' : 'stream'], message }];
 }
 

@@ -7,7 +7,7 @@ const signals = ['logs', 'traces'] as const;
 const disk = { id: 'one', isDurable: true };
 
 function problems(given: object, other?: object, buffer = disk): string[] {
-  const earlier = other === undefined ? [] : [{ id: 'first', options: parsed(other), signals }];
+  const earlier = other === undefined ? [] : [{ id: 'first', options: parsed(other), signals, buffer: disk }];
   const found = checkRedisOptions(parsed(given), { buffer, signals, earlier });
   return found.map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
@@ -26,9 +26,11 @@ describe('ids: key', () => {
     [{ key: undefined, stream: 'k' }, {}, 'stream'],
     [{ key: '{signal}' }, { key: 'traces' }, 'key'],
     [{}, { ids: 'auto' }, 'key'],
+    [{ ids: 'auto' }, {}, 'key'],
+    [{ data_type: 'list' }, {}, 'key'],
   ])('needs a stream of its own: %j after %j', (given, other, key) => {
     expect(problems(given, other)).toEqual([
-      `${key}: "first" writes to it, too: with ids: key expected a stream that is this sink's alone`,
+      `${key}: "first" writes to it, too: with ids: key a stream is for one sink alone`,
     ]);
   });
 

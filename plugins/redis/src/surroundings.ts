@@ -14,14 +14,15 @@ export function ownsStream({ data_type: type, ids }: RedisOptions): boolean {
 }
 
 export function checkRedisOptions(options: RedisOptions, given: SinkSurroundings<RedisOptions>): OptionsProblem[] {
-  if (!ownsStream(options)) return [];
-  if (!given.buffer.isDurable) return [{ path: ['ids'], message: needsDurableBuffer }];
+  const owns = ownsStream(options);
+  if (owns && !given.buffer.isDurable) return [{ path: ['ids'], message: needsDurableBuffer }];
   const own = new Set(given.signals.map((signal) => keyOf(options, signal)));
   const other = given.earlier.find((each) => {
-    return isSameServer(each.options, options) && each.signals.some((signal) => own.has(keyOf(each.options, signal)));
+    if (!(owns || ownsStream(each.options)) || !isSameServer(each.options, options)) return false;
+    return each.signals.some((signal) => own.has(keyOf(each.options, signal)));
   });
   if (other === undefined) return [];
-  const message = `"${other.id}" writes to it, too: with ids: key expected a stream that is this sink's alone`;
+  const message = `"${other.id}" writes to it, too: with ids: key a stream is for one sink alone`;
   return [{ path: [options.key === undefined ? 'stream' : 'key'], message }];
 }
 

@@ -84,11 +84,13 @@ describe('a check', () => {
       'six: { type: lines, inputs: [log], buffer: [{ type: memory, when_full: overflow }, {}] }',
     );
     await told(text);
-    const one = { id: 'one', options: {}, signals: ['logs'] };
+    const one = { buffer: { id: 'one', isDurable: false }, signals: ['logs'] };
+    const two = { ...one, buffer: { id: 'two', isDurable: true } };
+    const first = { id: 'one', options: {}, ...one };
     expect(seen).toEqual([
-      { buffer: { id: 'one', isDurable: false }, signals: ['logs'], earlier: [] },
-      { buffer: { id: 'two', isDurable: true }, signals: ['logs'], earlier: [one] },
-      { buffer: { id: 'six', isDurable: false }, signals: ['logs'], earlier: [one, { ...one, id: 'two' }] },
+      { ...one, earlier: [] },
+      { ...two, earlier: [first] },
+      { ...one, buffer: { id: 'six', isDurable: false }, earlier: [first, { id: 'two', options: {}, ...two }] },
     ]);
   });
 

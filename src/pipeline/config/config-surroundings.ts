@@ -27,20 +27,19 @@ export function checkSurroundings(topology: Topology, links: Links): void {
     }));
     asker.checkSource(source, { earlier: earlier as never, healthAddress: top?.health?.address });
   }
-  const arriving = new Map<SinkDraft, readonly Signal[]>();
+  const around = new Map<SinkDraft, Omit<SinkSurroundings<never>, 'earlier'>>();
   for (const [index, sink] of sinks.entries()) {
     const inputs = used.filter(({ id }) => links.inputs.get(sink.id)?.includes(id));
-    arriving.set(sink, checkSignals(context, sink, inputs, asker));
+    const signals = checkSignals(context, sink, inputs, asker);
     const buffer = links.buffers.get(sink.id);
-    if (buffer === undefined) continue;
-    const earlier = neighbours(sink, sinks.slice(0, index)).map((each) => {
-      return { id: each.id, options: each.options?.value, signals: arriving.get(each) ?? allSignals };
+    if (buffer === undefined) continue; // Said already.
+    const own = { buffer: { id: buffer.id, isDurable: isDurableBuffer(buffer) }, signals };
+    const earlier = neighbours(sink, sinks.slice(0, index)).flatMap((each) => {
+      const its = around.get(each);
+      return its === undefined ? [] : [{ id: each.id, options: each.options?.value, ...its }];
     });
-    asker.checkSink(sink, {
-      buffer: { id: buffer.id, isDurable: isDurableBuffer(buffer) },
-      signals: arriving.get(sink) ?? allSignals,
-      earlier: earlier as never,
-    });
+    asker.checkSink(sink, { ...own, earlier: earlier as never });
+    around.set(sink, own);
   }
 }
 

@@ -47,13 +47,18 @@ export interface SourceSurroundings<Options> {
   readonly healthAddress: Address | undefined;
 }
 
-export interface SinkSurroundings<Options> {
+export interface BufferFacts {
+  readonly id: string;
   /** Whether keys and records outlive the process: then {@link SinkContext.origin} has a `uuid`. */
-  readonly buffer: { readonly id: string; readonly isDurable: boolean };
+  readonly isDurable: boolean;
+}
+
+export interface SinkSurroundings<Options> {
+  readonly buffer: BufferFacts;
   /** What can come in and is taken. */
   readonly signals: readonly Signal[];
   /** Those of the same type that stand before this one in the config. */
-  readonly earlier: readonly (Neighbour<Options> & { readonly signals: readonly Signal[] })[];
+  readonly earlier: readonly (Neighbour<Options> & Pick<SinkSurroundings<Options>, 'buffer' | 'signals'>)[];
 }
 
 // What a definition may tell of a component before it is made, so that `validate` finds what would fail only in `run`.

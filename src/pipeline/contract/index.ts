@@ -14,6 +14,7 @@ export type { BufferContext, CursorRequest, PipelineBuffer, PipelineBufferStats 
 export { Deadline, type DeadlineOptions, Overdue } from './deadline.ts';
 export {
   type BufferDefinition,
+  type BufferFacts,
   defineBuffer,
   defineSink,
   defineSource,
