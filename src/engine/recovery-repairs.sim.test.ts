@@ -35,3 +35,18 @@ it('completes a file whose last frame is whole but for its padding: the next sta
   expect((await rig.readTo(third.cursor('default'), 2)).map(({ text }) => text)).toEqual(['needs padding']);
   await rig.close(third);
 });
+
+it('gives what stands behind a lost header the same keys after the next crash', async () => {
+  const rig = new BufferRig();
+  const first = await rig.open({ durability: 'os' });
+  await rig.append(first, 'one');
+  rig.kill();
+  const bytes = rig.bytes(segmentName(1));
+  rig.plant(segmentName(1), bytes.slice().fill(0, 0, 4096)); // Both copies, before anything was synced.
+  const second = await rig.open({ durability: 'sync' });
+  const [{ key } = { key: '' }] = await rig.readTo(second.cursor('default'), 2);
+  rig.crash('none');
+  const third = await rig.open({ durability: 'sync' });
+  expect(await rig.readTo(third.cursor('default'), 2)).toMatchObject([{ text: 'one', key }]);
+  await rig.close(third);
+});

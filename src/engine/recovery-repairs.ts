@@ -2,7 +2,8 @@
 //
 // What the scan found may be in the cache of the operating system only, marked clean by a sync that failed: it can be
 // read, and yet never reach the disk. So the same bytes are written again at the same places and synced, before anybody
-// is told that they are durable (A4).
+// is told that they are durable (A4). A header that a power cut took is written as it was rebuilt: its epoch stands in
+// the keys of what is handed out from now on, and one that is rebuilt after the next crash would have another.
 //
 // I12.6  a tail is copied aside before it is cut, a file before it is removed
 // I12.7  what could not be read is not written: a repair never replaces unknown bytes
@@ -16,7 +17,7 @@ import { alignDown, MiB } from '../base/units.ts';
 import type { FileHandle, FileSystem } from '../platform/file-system.ts';
 import type { Recovered, Repair } from './recovery.ts';
 import { letGo, readFully, type Segment } from './segment-catalog.ts';
-import { segmentHeaderBytes } from './segment-header.ts';
+import { encodeSegmentHeader, segmentHeaderBytes } from './segment-header.ts';
 import type { Quarantine } from './segment-quarantine.ts';
 
 const blockBytes = 4096;
@@ -120,7 +121,8 @@ export class Repairs {
       segment.byteLength = end;
     }
     // Nothing before the hint but the header: that is as doubtful as the frames behind it.
-    const start = from === segmentHeaderBytes ? 0 : from;
+    const isRebuilt = from === segmentHeaderBytes && (await rewriteHeader(file, segment));
+    const start = from === segmentHeaderBytes && !isRebuilt ? 0 : from;
     const chunk = new Uint8Array(1 * MiB);
     for (let at = start; at < end; ) {
       const part = chunk.subarray(0, Math.min(chunk.length, end - at));
@@ -131,6 +133,16 @@ export class Repairs {
       at += count ?? part.length;
     }
   }
+}
+
+/** Writes a header that was rebuilt over the one that is none. Whether it has. */
+async function rewriteHeader(file: FileHandle, { state, header }: Segment): Promise<boolean> {
+  if (state !== 'rebuilt' || header === undefined || header.firstId === 0) return false; // No frame is left whole.
+  const found = await readUnlessBroken(file, new Uint8Array(segmentHeaderBytes), 0);
+  if (found === undefined) return false; // I12.7.
+  mark('recovery.header_rewritten');
+  await writeFully(file, encodeSegmentHeader(header), 0);
+  return true;
 }
 
 /** Block by block: those that cannot be read stay as they are (I12.7). */
