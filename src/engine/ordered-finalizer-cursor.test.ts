@@ -86,6 +86,17 @@ describe('a delivery', () => {
     expect(textsOf(await rig.read(cursor))).toEqual(['d']);
   });
 
+  it('comes again in record order when it was handed back in parts, at several times', async () => {
+    const { rig, cursor } = await withRecords('a', 'b', 'c');
+    (await rig.read(cursor)).retry();
+    await rig.world.advance(10);
+    const part = await rig.read(cursor, { maxRecords: 2 });
+    await rig.world.advance(10);
+    part.retry();
+    expect(textsOf(await rig.read(cursor, { maxRecords: 2 }))).toEqual(['a', 'b']);
+    expect(textsOf(await rig.read(cursor))).toEqual(['c']);
+  });
+
   it('waits for a retry when nothing else is there', async () => {
     const { rig, cursor } = await withRecords('a');
     (await rig.read(cursor)).retry(200);

@@ -1,4 +1,6 @@
-// Chapter 11, continued. Records that wait to be handed out again: a heap by due time, ties in record order.
+// Chapter 11, continued. Records that wait to be handed out again: a heap by due time until they are due, and from then
+// on one in record order. A consumer that hands everything back has its order again, however often and in however many
+// parts others have handed the same records back before.
 //
 // Next: ordered-finalizer-feed.ts, which makes records of frames.
 
@@ -13,15 +15,59 @@ export interface Retry {
 }
 
 export class RetryHeap {
+  readonly #waiting: Heap = new Heap((one, other) => one.dueAt < other.dueAt);
+  readonly #due: Heap = new Heap((one, other) => one.ticket < other.ticket);
+
+  get length(): number {
+    return this.#waiting.length + this.#due.length;
+  }
+
+  /** When a record is due next, which may be over; undefined if none waits. */
+  get nextDueAt(): number | undefined {
+    return (this.#due.first ?? this.#waiting.first)?.dueAt;
+  }
+
+  add(retry: Retry): void {
+    this.#waiting.add(retry);
+  }
+
+  /** Takes up to `count` records of up to `bytes` payload (the first is exempt) that are due, in record order. */
+  takeDue(now: number, count: number, bytes: number): Retry[] {
+    for (let next = this.#waiting.first; next !== undefined && next.dueAt <= now; next = this.#waiting.first) {
+      this.#due.add(this.#waiting.take());
+    }
+    const due: Retry[] = [];
+    let room = bytes;
+    for (let next = this.#due.first; next !== undefined; next = this.#due.first) {
+      const { length } = next.record.payload;
+      if (due.length > 0 && (due.length >= count || length > room)) break;
+      room -= length;
+      due.push(this.#due.take());
+    }
+    return due;
+  }
+
+  /** Forgets what `keep` refuses. */
+  retain(keep: (retry: Retry) => boolean): void {
+    this.#waiting.retain(keep);
+    this.#due.retain(keep);
+  }
+}
+
+class Heap {
+  readonly #isBefore: (one: Retry, other: Retry) => boolean;
   readonly #heap: Retry[] = [];
+
+  constructor(isBefore: (one: Retry, other: Retry) => boolean) {
+    this.#isBefore = isBefore;
+  }
 
   get length(): number {
     return this.#heap.length;
   }
 
-  /** When the next record is due, or undefined if none waits. */
-  get nextDueAt(): number | undefined {
-    return this.#heap[0]?.dueAt;
+  get first(): Retry | undefined {
+    return this.#heap[0];
   }
 
   add(retry: Retry): void {
@@ -30,34 +76,15 @@ export class RetryHeap {
     heap.push(retry);
     while (at > 0) {
       const parent = (at - 1) >>> 1;
-      if (isBefore(heap[parent] as Retry, retry)) break;
+      if (!this.#isBefore(retry, heap[parent] as Retry)) break;
       heap[at] = heap[parent] as Retry;
       at = parent;
     }
     heap[at] = retry;
   }
 
-  /** Takes up to `count` records of up to `bytes` payload (the first is exempt) that are due, in record order. */
-  takeDue(now: number, count: number, bytes: number): Retry[] {
-    const due: Retry[] = [];
-    let room = bytes;
-    for (let next = this.#heap[0]; next !== undefined && next.dueAt <= now; next = this.#heap[0]) {
-      const { length } = next.record.payload;
-      if (due.length > 0 && (due.length >= count || length > room)) break;
-      room -= length;
-      due.push(this.#take());
-    }
-    return due.sort((one, other) => one.ticket - other.ticket);
-  }
-
-  /** Forgets what `keep` refuses. */
-  retain(keep: (retry: Retry) => boolean): void {
-    const kept = this.#heap.filter(keep);
-    this.#heap.length = 0;
-    for (const retry of kept) this.add(retry);
-  }
-
-  #take(): Retry {
+  /** Only of a heap that holds something. */
+  take(): Retry {
     const heap = this.#heap;
     const first = heap[0] as Retry;
     const moved = heap.pop() as Retry;
@@ -67,16 +94,19 @@ export class RetryHeap {
       const left = 2 * at + 1;
       if (left >= heap.length) break;
       const right = left + 1;
-      const child = right < heap.length && isBefore(heap[right] as Retry, heap[left] as Retry) ? right : left;
-      if (isBefore(moved, heap[child] as Retry)) break;
+      const isRight = right < heap.length && this.#isBefore(heap[right] as Retry, heap[left] as Retry);
+      const child = isRight ? right : left;
+      if (!this.#isBefore(heap[child] as Retry, moved)) break;
       heap[at] = heap[child] as Retry;
       at = child;
     }
     heap[at] = moved;
     return first;
   }
-}
 
-function isBefore(one: Retry, other: Retry): boolean {
-  return one.dueAt === other.dueAt ? one.ticket < other.ticket : one.dueAt < other.dueAt;
+  retain(keep: (retry: Retry) => boolean): void {
+    const kept = this.#heap.filter(keep);
+    this.#heap.length = 0;
+    for (const retry of kept) this.add(retry);
+  }
 }
