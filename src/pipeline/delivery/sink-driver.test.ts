@@ -83,23 +83,6 @@ describe('batches', () => {
     await rig.run(running);
   });
 
-  it('leaves in the buffer what no place is free for', async () => {
-    for (const timeoutMs of [0, 10]) {
-      const rig = await DeliveryRig.open();
-      rig.sink.answer = () => new Promise(() => undefined);
-      const driver = rig.driver({ request: { concurrency: 2 }, batch: { maxEvents: 2, timeoutMs } });
-      driver.run().catch(() => undefined);
-      await rig.append('logs', 1);
-      await rig.advance(20);
-      await rig.append('logs', 1);
-      await rig.advance(20);
-      for (let count = 0; count < 20; count++) await rig.append('logs', 1);
-      await rig.advance(10);
-      expect(rig.sink.sizes).toEqual([1, 1]);
-      expect(rig.buffer.stats().cursors[0]?.unsettledRecords).toBe(2);
-    }
-  });
-
   it('has no more batches at the sink than it takes at once', async () => {
     const rig = await DeliveryRig.open();
     rig.sink.concurrencyMax = 3;

@@ -1,12 +1,16 @@
 // The driver stands between a cursor and a sink: it reads, joins records into batches, has as many of them at the sink
 // as there are places, and settles what is answered. All waiting is done here, so that a sink needs no queue.
 //
-// Memory is bounded by the places: while all of them are taken nothing is read, and what one read gave beyond the last
-// batch waits here. Everything else stays in the buffer. With several places the others go on while one batch comes
-// again; how far they may get ahead, and how much a crash then repeats, is the buffer's `maxUnsettledBytes`.
+// While all places are taken the next batch forms: one read ends where a chunk of a file does, so what it gives at once
+// is often a quarter of a batch, and a peer that takes its time to answer would be asked four times as often.
+//
+// Memory is bounded by the places and that one batch; what one read gave beyond it waits here, too. Everything else
+// stays in the buffer. A sink in trouble is given nothing ahead: it may be away for days. With several places the
+// others go on while one batch comes again; how far they may get ahead, and how much a crash then repeats, is the
+// buffer's `maxUnsettledBytes`.
 //
 // I1  at most `places` batches are at the sink; with one place the order is strict, retries included
-// I2  at most one read is under way, and none while all places are taken (it is aborted then)
+// I2  at most one read is under way; while all places are taken none begins for a second batch, and none in trouble
 // I3  each record handed out is settled once by this driver, or handed back in record order when it ends
 // I4  after the end nothing is settled, no timer is left, and the sink is not called again
 //
@@ -146,9 +150,10 @@ export class SinkDriver {
       this.#forgetCompany();
       this.#send(batch);
     }
-    this.#waitForCompany();
-    if (this.#runs.size >= this.#places) this.#reading?.abort();
-    else this.#read();
+    const isFree = this.#runs.size < this.#places;
+    if (isFree) this.#waitForCompany();
+    if (isFree || this.#context.condition.state === 'running') this.#read();
+    else this.#reading?.abort();
     this.#finishIfIdle();
   }
 
