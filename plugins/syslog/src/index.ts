@@ -1,12 +1,12 @@
 // spillway-syslog: `type: syslog`. README.md says what it promises.
 import { defineSink, type SinkDefinition } from 'spillway/plugin';
 import { schema } from './options.ts';
-import { SyslogSink, takenSignals } from './syslog-sink.ts';
+import { SyslogSink } from './syslog-sink.ts';
 
 const definition: SinkDefinition = defineSink({
   type: 'syslog',
   schema,
-  signals: () => takenSignals,
+  signals: () => ['logs'],
   create: (options, context) => new SyslogSink(options, context),
 });
 

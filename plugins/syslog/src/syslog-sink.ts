@@ -10,7 +10,6 @@ import {
   networkFailure,
   Overdue,
   readTls,
-  type Signal,
   type Sink,
   type SinkAnswer,
   type SinkBatch,
@@ -22,8 +21,6 @@ import type { MessageFormat } from './message.ts';
 import { messageFormat, type SyslogOptions } from './options.ts';
 import { keysOf, type Piece, piecesOf } from './pieces.ts';
 import { TcpTable } from './tcp-table.ts';
-
-export const takenSignals: readonly Signal[] = ['logs'];
 
 type Failure = Extract<SinkAnswer, { readonly kind: 'retryable' | 'blocked' }>;
 
@@ -43,7 +40,6 @@ const trustedMs = 10_000;
 const closeTimeoutMs = 1_000;
 
 export class SyslogSink implements Sink {
-  readonly signals: readonly Signal[] = takenSignals;
   readonly concurrencyMax = 1;
   readonly #options: SyslogOptions;
   readonly #context: SinkContext;

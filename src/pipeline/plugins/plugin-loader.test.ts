@@ -154,6 +154,7 @@ describe('a module', () => {
     [{ ...sink('queue'), type: '' }, 'its sink has no type'],
     [{ ...sink('queue'), schema: { parse: () => 1 } }, 'its sink "queue" has no schema of zod 4'],
     [{ ...sink('queue'), create: undefined }, 'its sink "queue" has no function "create"'],
+    [{ ...sink('queue'), signals: ['logs'] }, '"signals" of its sink "queue" is no function'],
     [[], 'expected it to export one definition of a sink of type "queue", found none'],
     [source('queue'), 'expected it to export one definition of a sink of type "queue", found none'],
     [[sink('queue'), sink('queue')], 'expected it to export one definition of a sink of type "queue", found 2'],

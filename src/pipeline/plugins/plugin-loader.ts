@@ -176,6 +176,8 @@ function problemWith(definition: unknown): string | undefined {
   if (typeof type !== 'string' || type === '') return `its ${String(kind)} has no type`;
   const isSchema = typeof schema === 'object' && schema !== null && '_zod' in schema && 'safeParseAsync' in schema;
   if (!isSchema) return `its ${String(kind)} "${type}" has no schema of zod 4`;
+  const noFunction = ['check', 'signals'].find((name) => !['function', 'undefined'].includes(typeof fields[name]));
+  if (noFunction !== undefined) return `"${noFunction}" of its ${String(kind)} "${type}" is no function`;
   return typeof fields[make] === 'function' ? undefined : `its ${String(kind)} "${type}" has no function "${make}"`;
 }
 

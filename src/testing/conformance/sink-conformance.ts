@@ -55,7 +55,7 @@ const deliveries: readonly Probe[] = [
   {
     name: 'a batch of one record arrives, its events in order',
     async look(rig) {
-      const batch = firstSample(rig.sink, [5]);
+      const batch = firstSample(rig, [5]);
       await delivered(rig, batch);
       await arrived(rig, markersOf(1, 5));
     },
@@ -63,14 +63,14 @@ const deliveries: readonly Probe[] = [
   {
     name: 'a batch of several records arrives in order',
     async look(rig) {
-      await delivered(rig, firstSample(rig.sink, [1, 3, 2, 1]));
+      await delivered(rig, firstSample(rig, [1, 3, 2, 1]));
       await arrived(rig, markersOf(1, 7));
     },
   },
   {
     name: 'batches that are delivered one after the other arrive in order',
     async look(rig) {
-      const signal = signalsOf(rig.sink)[0] ?? 'logs';
+      const signal = signalsOf(rig)[0] ?? 'logs';
       for (let at = 0; at < 10; at++) await delivered(rig, sampleBatch(signal, 1 + at * 4, [3, 1]));
       await arrived(rig, markersOf(1, 40));
     },
@@ -79,7 +79,7 @@ const deliveries: readonly Probe[] = [
     name: 'every signal that it takes arrives',
     async look(rig) {
       let next = 1;
-      for (const signal of signalsOf(rig.sink)) {
+      for (const signal of signalsOf(rig)) {
         await delivered(rig, sampleBatch(signal, next, [2, 2]));
         next += 4;
       }
@@ -90,7 +90,7 @@ const deliveries: readonly Probe[] = [
     name: 'batches side by side, as many as it allows, all arrive',
     async look(rig) {
       const { harness, time, sink } = rig;
-      const signal = signalsOf(sink)[0] ?? 'logs';
+      const signal = signalsOf(rig)[0] ?? 'logs';
       const places = Math.min(4, sink.concurrencyMax ?? 4);
       const batches = Array.from({ length: places }, (_, at) => sampleBatch(signal, 1 + at * 3, [3]));
       const answers = await time.run(Promise.all(batches.map((batch) => sink.deliver(batch, { signal: never() }))));
@@ -102,7 +102,7 @@ const deliveries: readonly Probe[] = [
   {
     name: 'a large batch arrives, or is too large',
     async look(rig) {
-      const batch = firstSample(rig.sink, [1_000, 1_000, 1_000], ` ${'x'.repeat(200)}`);
+      const batch = firstSample(rig, [1_000, 1_000, 1_000], ` ${'x'.repeat(200)}`);
       const answer = await deliver(rig, batch);
       expectKind(answer, ['delivered', 'too_large']);
       if (answer.kind === 'delivered') await arrived(rig, markersOf(1, 3_000));
@@ -112,14 +112,14 @@ const deliveries: readonly Probe[] = [
     name: 'texts with line breaks, controls, quotes and all of Unicode do no harm',
     async look(rig) {
       const text = ' "\'\\ \r\n\t\u0000\u0007\u001b[31m\u2028 äöü 漢字 🜁 </script> ${HOME} %s';
-      await delivered(rig, firstSample(rig.sink, [2, 1], text));
+      await delivered(rig, firstSample(rig, [2, 1], text));
       await arrived(rig, markersOf(1, 3));
     },
   },
   {
     name: 'what it is given it leaves as it is',
     async look(rig) {
-      const batch = firstSample(rig.sink, [2, 3]);
+      const batch = firstSample(rig, [2, 3]);
       const before = batch.records.map(({ bytes }) => Uint8Array.from(bytes));
       await delivered(rig, batch);
       for (const [at, { bytes }] of batch.records.entries()) {
@@ -130,7 +130,7 @@ const deliveries: readonly Probe[] = [
   {
     name: 'a batch that comes again is answered delivered again',
     async look(rig) {
-      const batch = firstSample(rig.sink, [2]);
+      const batch = firstSample(rig, [2]);
       await delivered(rig, batch);
       await delivered(rig, batch);
       const expected = rig.harness.dropsRepeats === true ? markersOf(1, 2) : [...markersOf(1, 2), ...markersOf(1, 2)];
@@ -141,7 +141,7 @@ const deliveries: readonly Probe[] = [
     name: 'a delivery that is aborted before it began is answered all the same',
     async look(rig) {
       const { time, sink } = rig;
-      const answer = await time.run(sink.deliver(firstSample(sink, [1]), { signal: AbortSignal.abort() }));
+      const answer = await time.run(sink.deliver(firstSample(rig, [1]), { signal: AbortSignal.abort() }));
       expectKind(answer, ['retryable', 'delivered']);
     },
   },
@@ -161,9 +161,9 @@ const troubles: readonly Probe[] = [
     async look(rig) {
       const { harness } = rig;
       if (harness.outage === undefined) return;
-      await delivered(rig, firstSample(rig.sink, [1]));
+      await delivered(rig, firstSample(rig, [1]));
       await harness.outage.begin();
-      const batch = sampleBatch(signalsOf(rig.sink)[0] ?? 'logs', 2, [2, 1]);
+      const batch = sampleBatch(signalsOf(rig)[0] ?? 'logs', 2, [2, 1]);
       for (let tries = 0; tries < 2; tries++) {
         const answer = await deliver(rig, batch);
         expectKind(answer, away);
@@ -196,7 +196,7 @@ const troubles: readonly Probe[] = [
       await harness.stall();
       const startedAt = harness.world.clock.monotonic();
       const stop = new AbortController();
-      const answer = sink.deliver(firstSample(sink, [1]), { signal: stop.signal });
+      const answer = sink.deliver(firstSample(rig, [1]), { signal: stop.signal });
       await time.pass(20);
       stop.abort();
       expectKind(await time.run(answer), ['retryable']);
@@ -210,7 +210,7 @@ const troubles: readonly Probe[] = [
     async look(rig) {
       if (rig.harness.stall === undefined) return;
       await rig.harness.stall();
-      expectKind(await deliver(rig, firstSample(rig.sink, [1])), ['retryable']);
+      expectKind(await deliver(rig, firstSample(rig, [1])), ['retryable']);
     },
   },
 ];
@@ -223,14 +223,14 @@ const endings: readonly Probe[] = [
     async look(rig) {
       if (rig.harness.outage === undefined) return;
       await rig.harness.outage.begin();
-      expectKind(await deliver(rig, firstSample(rig.sink, [1])), away);
+      expectKind(await deliver(rig, firstSample(rig, [1])), away);
     },
   },
   {
     name: 'what was delivered stays delivered when the sink is closed and made anew, and more follows it',
     async look(rig) {
       const { harness, time, sink } = rig;
-      const signal = signalsOf(sink)[0] ?? 'logs';
+      const signal = signalsOf(rig)[0] ?? 'logs';
       await delivered(rig, sampleBatch(signal, 1, [3]));
       await time.run(sink.close?.() ?? Promise.resolve());
       const next = await madeSink(harness, time);
@@ -288,12 +288,12 @@ async function madeSink(harness: SinkHarness, time: ConformanceTime, timeoutMs: 
   return await time.run(Promise.resolve(definition.create(parsedOptions(definition, options), context)));
 }
 
-function signalsOf(sink: Sink): readonly SinkBatch['signal'][] {
-  return sink.signals ?? ['logs', 'traces', 'metrics'];
+function signalsOf({ sink, harness: { definition, options } }: Rig): readonly SinkBatch['signal'][] {
+  return sink.signals ?? definition.signals?.(parsedOptions(definition, options)) ?? ['logs', 'traces', 'metrics'];
 }
 
-function firstSample(sink: Sink, eventsOfRecords: readonly number[], text?: string): SinkBatch {
-  return sampleBatch(signalsOf(sink)[0] ?? 'logs', 1, eventsOfRecords, text);
+function firstSample(rig: Rig, eventsOfRecords: readonly number[], text?: string): SinkBatch {
+  return sampleBatch(signalsOf(rig)[0] ?? 'logs', 1, eventsOfRecords, text);
 }
 
 function deliver({ time, sink }: Rig, batch: SinkBatch): Promise<SinkAnswer> {
