@@ -30,6 +30,24 @@ describe('a drain', () => {
     expect(basin.received).toEqual([1, 2, 3]);
   });
 
+  it('does not wait for a cursor that no sink reads any more, and says what it holds', async () => {
+    const [rig, tap, basin, gone] = [new PipelineRig(), new Tap(), new Basin(), new Basin()];
+    gone.answer = away;
+    tap.live = async () => {
+      await tap.emit(1, 3);
+    };
+    const sinks = [sinkOf('basin', basin), sinkOf('gone', gone, { buffer: 'basin' })];
+    const both = await rig.start(rig.settings(tap, sinks));
+    await rig.advance(1_000);
+    await rig.run(both.stop());
+    const one = await rig.start(rig.settings(tap, sinks.slice(0, 1), { sources: [] }));
+    await rig.took(10_000, one.ended);
+    expect(await one.ended).toBe('drained');
+    expect(basin.received).toEqual([1, 2, 3]);
+    expect(rig.log.lines.at(-1)).toMatchObject({ message: 'the pipeline has stopped', fields: { left: { gone: 3 } } });
+    expect(rig.timers).toBe(0);
+  });
+
   it('ends although a sink never closes', async () => {
     const [rig, tap, basin] = [new PipelineRig(), new Tap(), new Basin()];
     tap.live = async () => {

@@ -19,13 +19,15 @@ import { PipelineTelemetry, type TelemetryTargets } from '../telemetry/pipeline-
 import { HealthListener, reasonsNotReady } from './health-listener.ts';
 import { Intake } from './intake.ts';
 import { type OpenedBuffer, openBuffers } from './open-buffers.ts';
-import { unless, within } from './pause.ts';
+import { pause, unless, within } from './pause.ts';
 import { SinkRunner } from './sink-runner.ts';
 import { SourceRunner } from './source-runner.ts';
 import { StatusFile } from './status-file.ts';
 
 /** How long a batch that waits for room, or a buffer that is being opened, may go on once the pipeline stops. */
 const roomPatienceMs = 1_000;
+/** How often a drain looks, where the buffer cannot say that it is empty. */
+const drainPollMs = 100;
 
 export type PipelineEnd = 'stopped' | 'drained';
 
@@ -282,9 +284,15 @@ export class Pipeline {
     const hurry = this.#hurry.signal;
     const all = [...this.#parts.buffers.values()];
     // With no input left there is no hurry, unless somebody asks for the end.
-    if (drainsAll) await unless(this.#asked.signal, drained(all));
+    if (drainsAll) await unless(this.#asked.signal, this.#drained(all, this.#asked.signal));
     this.#limitTime();
-    await unless(hurry, drained(all.filter(({ isDurable }) => !isDurable)));
+    await unless(
+      hurry,
+      this.#drained(
+        all.filter(({ isDurable }) => !isDurable),
+        hurry,
+      ),
+    );
     this.#sinksStop.abort();
     const patienceMs = hurry.aborted ? 0 : this.#parts.settings.shutdownTimeoutMs;
     await unless(hurry, Promise.allSettled(this.#sinks.map((sink) => sink.stop(patienceMs))));
@@ -295,13 +303,27 @@ export class Pipeline {
     for (const result of closed) if (result.status === 'rejected') this.#problems.push(result.reason);
   }
 
-  /** Events that wait on the disk for the next run, by sink. */
+  /** Resolves when every sink has settled what is in these buffers, unless it is over before. */
+  async #drained(buffers: readonly OpenedBuffer[], over: AbortSignal): Promise<void> {
+    const { clock } = this.#parts.world;
+    const cursors = (opened: OpenedBuffer): BufferStatus['cursors'] =>
+      this.#bufferStatus(opened).cursors.filter(({ backlog }) => backlog.events > 0);
+    const drained = async (opened: OpenedBuffer): Promise<unknown> => {
+      if (cursors(opened).every(({ sink }) => sink !== undefined)) return opened.buffer.close({ drain: true });
+      // The buffer would wait for ever for a cursor that no sink reads. That there is one was said at the start.
+      while (!over.aborted && cursors(opened).some(({ sink }) => sink !== undefined)) {
+        await pause(clock, drainPollMs, over);
+      }
+      return undefined;
+    };
+    await Promise.allSettled(buffers.map(drained));
+  }
+
+  /** Events that wait on the disk for another run, by cursor, which is called like its sink. */
   #leftEvents(): Record<string, number> {
     const durable = [...this.#parts.buffers.values()].filter(({ isDurable }) => isDurable);
     const cursors = durable.flatMap((opened) => this.#bufferStatus(opened).cursors);
-    return Object.fromEntries(
-      cursors.flatMap(({ sink, backlog: { events } }) => (sink && events ? [[sink, events]] : [])),
-    );
+    return Object.fromEntries(cursors.flatMap(({ name, backlog: { events } }) => (events ? [[name, events]] : [])));
   }
 
   #bufferStatus({ settings, buffer }: OpenedBuffer): BufferStatus {
@@ -336,10 +358,6 @@ async function unlessStopped<Value>(
     await within(clock, roomPatienceMs, Promise.allSettled([opening]));
     throw cause;
   }
-}
-
-async function drained(buffers: readonly OpenedBuffer[]): Promise<void> {
-  await Promise.allSettled(buffers.map(({ buffer }) => buffer.close({ drain: true })));
 }
 
 function whenAborted(signal: AbortSignal | undefined, act: () => void): void {
