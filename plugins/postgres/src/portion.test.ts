@@ -115,6 +115,20 @@ describe('a batch that does not get through in time', () => {
     expect(rig.markers()).toEqual(markersOf(1, events));
   });
 
+  it('whose portion was there already has that confirmed before it counts', async () => {
+    rig.server.failOnce('insert', 'hang');
+    const sink = rig.sink({ timeoutMs: 800 });
+    await deliver(sink, batch);
+    await deliver(rig.sink(), sampleBatch('logs', 1, [6]));
+    rig.server.failOnce('mark', { notice: { R: 'SyncRepWaitForLSN', M: 'canceling the wait' } });
+    expect(await deliver(sink, batch)).toMatchObject({ kind: 'retryable', reason: /before it confirmed$/ });
+    await deliverAtLast(sink, batch);
+    expect(rig.server.insertedRows.slice(0, 3)).toEqual([events, 6, 6]);
+    // All of them once more, the first portion included.
+    expect(rig.server.insertedRows.slice(3).reduce((sum, rows) => sum + rows, 0)).toBe(events);
+    expect(rig.markers()).toEqual(markersOf(1, events));
+  });
+
   it('is refused as a whole where a later portion is', async () => {
     rig.server.failOnce('insert', 'hang');
     const sink = rig.sink({ timeoutMs: 800 });
