@@ -43,8 +43,10 @@ const everywhere: Project = {
   // One file must not be able to lean on what another one mocked.
   restoreMocks: true,
   unstubEnvs: true,
-  testTimeout: scale === 'full' ? 20 * 60_000 : 20_000,
-  hookTimeout: scale === 'full' ? 5 * 60_000 : 20_000,
+  // For what hangs, not for what is slow: a machine may have others to serve.
+  testTimeout: (scale === 'full' ? 20 : 3) * 60_000,
+  hookTimeout: 5 * 60_000,
+  expect: { poll: { timeout: 30_000 } },
 };
 
 const project = (name: string, own: Project): ViteUserConfig => ({
