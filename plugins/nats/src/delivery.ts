@@ -7,6 +7,7 @@ import {
   comparePlaces,
   type EventPlace,
   keyedEvents,
+  originOf,
   placeOf,
   type SinkAnswer,
   type SinkBatch,
@@ -77,7 +78,7 @@ export class Delivery {
         this.repeats += record.events;
         continue;
       }
-      const { epoch } = placeOf(record, 0);
+      const { epoch } = originOf(record);
       for (const event of keyedEvents(record)) {
         const subject = subjectOf(event, this.#options);
         if (subject === undefined) return undecodable;

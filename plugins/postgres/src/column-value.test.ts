@@ -39,9 +39,9 @@ function textFor(path: string, fields: TelemetryEvent, isJson = false): string |
     signal: 'logs',
     key: 'uuid/1-7',
     buffer: 'uuid',
-    epoch: '1',
+    epoch: 1,
     id: 7,
-    bytes: new Uint8Array(),
+    json: () => '{}',
     fields,
   };
   return columnText(source, facts, isJson).text;

@@ -1,7 +1,7 @@
 // The value that an event has for a column: a text that the server casts to the column's type, or nothing, which is
 // NULL then. For columns of JSON it is JSON, and attributes keep their kind; for others it is the plain text.
 
-import { type AnyValue, type KeyValue, requestToJson, type Signal, type TelemetryEvent } from 'spillway/plugin';
+import type { AnyValue, KeyValue, Signal, TelemetryEvent } from 'spillway/plugin';
 import type { ColumnSource, FieldSource } from './column-source.ts';
 import { holdable, holdableJson } from './text.ts';
 
@@ -9,10 +9,10 @@ export interface EventFacts {
   readonly signal: Signal;
   readonly key: string;
   readonly buffer: string;
-  readonly epoch: string;
+  readonly epoch: number;
   readonly id: number;
-  /** The event with its resource and scope, as an OTLP request. */
-  readonly bytes: Uint8Array;
+  /** The event with its resource and scope, as an OTLP request. Undefined: it cannot be decoded. */
+  readonly json: () => string | undefined;
   /** Where a column asks for fields. */
   readonly fields: TelemetryEvent | undefined;
 }
@@ -36,7 +36,7 @@ export function columnText(source: ColumnSource, facts: EventFacts, isJson: bool
       return { text: isJson ? JSON.stringify(text) : text, isChanged: false };
     }
     case 'json':
-      return jsonText(requestToJson(facts.signal, facts.bytes));
+      return jsonText(facts.json());
     default:
       return textOf(fieldOf(source, facts.fields as TelemetryEvent), isJson);
   }

@@ -46,6 +46,16 @@ describe('rows of a batch', () => {
     }
   });
 
+  it.each(['json', 'severity'])('with %s are not made of an event that is broken, but of those before it', (path) => {
+    const record = sampleRecord('logs', 1, 2);
+    const bytes = Buffer.from(record.bytes);
+    bytes[bytes.indexOf('event-000002') - 1] = 0x7f;
+    const batch = sampleBatchOf('logs', [{ ...record, bytes }]);
+    expect(rowsOf(batch, columns(path), { rowsMax: 1 })).toMatchObject({ kind: 'rows', count: 1 });
+    expect(rowsOf(batch, columns(path), { first: 1 })).toMatchObject({ kind: 'rejected' });
+    expect(rowsOf(batch, columns('id'))).toMatchObject({ kind: 'rows', count: 2 });
+  });
+
   it('are not made of an origin that is none', () => {
     const batch = sampleBatchOf('logs', [{ ...sampleRecord('logs', 1, 1), origin: 'somewhere' }]);
     expect(() => rowsOf(batch, columns('id'))).toThrow('should be <uuid>/<epoch> and is somewhere');

@@ -1,7 +1,14 @@
 // A batch, or a portion of one, as the parameters of a statement: an array for each column, with a text or NULL for
 // each event.
 
-import { eachEvent, keyedEvents, type SinkBatch, type SinkRecord, type TelemetryEvent } from 'spillway/plugin';
+import {
+  type KeyedEvent,
+  keyedEvents,
+  originOf,
+  type RecordOrigin,
+  type Signal,
+  type SinkBatch,
+} from 'spillway/plugin';
 import { type ColumnSource, needsFields } from './column-source.ts';
 import { columnText, type EventFacts } from './column-value.ts';
 import { TextArray } from './text-array.ts';
@@ -68,28 +75,18 @@ function* factsFrom(batch: SinkBatch, first: number, hasFields: boolean): Genera
       skipped -= record.events;
       continue;
     }
-    for (const facts of factsOf(record, hasFields)) {
-      if (facts === undefined || skipped === 0) yield facts;
+    const origin = originOf(record);
+    for (const event of keyedEvents(record)) {
+      if (skipped === 0) yield factsOf(event, origin, batch.signal, hasFields);
       else skipped -= 1;
     }
   }
 }
 
-/** Undefined stands for events that cannot be decoded. */
-function* factsOf(record: SinkRecord, hasFields: boolean): Generator<EventFacts | undefined> {
-  const { signal } = record;
-  const [, buffer = '', epoch = ''] = /^(.+)\/(\d{1,10})$/s.exec(record.origin) ?? [];
-  if (epoch === '') throw new Error(`a record's origin should be <uuid>/<epoch> and is ${record.origin}`);
-  const decoded = hasFields ? eachEvent(signal, record.bytes) : undefined;
-  if (hasFields && decoded === undefined) {
-    yield undefined;
-    return;
-  }
-  const all: Iterator<TelemetryEvent> | undefined = decoded?.[Symbol.iterator]();
-  for (const { key, id, bytes } of keyedEvents(record)) {
-    const next = all?.next();
-    // Both walk the same bytes; were one to see fewer events, later ones would get the fields of others.
-    if (next?.done === true) throw new Error(`record ${record.id} has fewer decoded events than events`);
-    yield { signal, key, buffer, epoch, id, bytes, fields: next?.value };
-  }
+/** Undefined: the event cannot be decoded, and fields are asked for. */
+function factsOf(event: KeyedEvent, origin: RecordOrigin, signal: Signal, hasFields: boolean): EventFacts | undefined {
+  const fields = hasFields ? event.fields() : undefined;
+  if (hasFields && fields === undefined) return undefined;
+  const { uuid: buffer, epoch } = origin;
+  return { signal, key: event.key, buffer, epoch, id: event.id, json: () => event.json(), fields };
 }

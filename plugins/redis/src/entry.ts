@@ -12,6 +12,7 @@ import {
   type EventPlace,
   type KeyedEvent,
   keyedEvents,
+  originOf,
   placeOf,
   type Signal,
   type SinkBatch,
@@ -52,7 +53,7 @@ export function entriesOf(batch: SinkBatch, newest: EventPlace, options: EntryOp
       repeats += record.events;
       continue;
     }
-    const { epoch } = placeOf(record, 0);
+    const { epoch } = originOf(record);
     for (const event of keyedEvents(record)) {
       const id = { epoch, event: event.id };
       if (comparePlaces(id, newest) <= 0) {

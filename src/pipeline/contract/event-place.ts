@@ -24,10 +24,15 @@ export function comparePlaces(a: EventPlace, b: EventPlace): number {
 }
 
 /** Place of the event that stands `index` behind the record's first one. Throws if the record's origin is none. */
-export function placeOf({ origin, id }: Pick<SinkRecord, 'origin' | 'id'>, index: number): EventPlace {
-  const epoch = parseOrigin(origin)?.epoch;
-  if (epoch === undefined) throw new Error(`a record's origin should be <uuid>/<epoch> and is ${origin}`);
-  return { epoch, event: id + index };
+export function placeOf(record: Pick<SinkRecord, 'origin' | 'id'>, index: number): EventPlace {
+  return { epoch: originOf(record).epoch, event: record.id + index };
+}
+
+/** Throws if the record's origin is none. */
+export function originOf({ origin }: Pick<SinkRecord, 'origin'>): RecordOrigin {
+  const found = parseOrigin(origin);
+  if (found === undefined) throw new Error(`a record's origin should be <uuid>/<epoch> and is ${origin}`);
+  return found;
 }
 
 /** Throws if a record of the batch comes from another buffer than this one. */

@@ -31,8 +31,8 @@ export {
   checkOrigins,
   comparePlaces,
   type EventPlace,
+  originOf,
   parseKey,
-  parseOrigin,
   placeOf,
   type RecordOrigin,
 } from './event-place.ts';
