@@ -54,7 +54,7 @@ export class CliRig {
       for (const each of seen) each.seen();
     };
     const { signal: readerGone } = new AbortController();
-    const output = (to: 'out' | 'err') => ({ write: write(to), isTerminal: false, readerGone });
+    const output = (to: 'out' | 'err') => ({ write: write(to), isTerminal: false, readerGone, waitingBytes: 0 });
     return {
       terminal: { out: output('out'), err: output('err') },
       world: realWorld(),

@@ -1,6 +1,7 @@
 // The log of a running pipeline, by pino: JSON lines for machines, aligned lines for a person at a terminal.
 
 import pino from 'pino';
+import { MiB } from '../base/units.ts';
 import type { Log, LogFields } from '../pipeline/contract/log.ts';
 import { type Output, type Style, styled } from './terminal.ts';
 
@@ -13,9 +14,21 @@ export interface LogOptions {
   readonly output: Output;
 }
 
+/** A reader that stands still must not cost memory without end: further lines are dropped, and counted. */
+const waitingBytesMax = 4 * MiB;
+
 export function createLog({ level, format, output }: LogOptions): Log {
-  const write =
-    format === 'json' ? (line: string) => output.write(line) : (line: string) => output.write(readable(line, output));
+  let dropped = 0;
+  const write = (line: string): void => {
+    if (output.waitingBytes > waitingBytesMax) {
+      dropped += 1;
+      return;
+    }
+    const lines = dropped;
+    dropped = 0;
+    if (lines > 0) logger.warn({ lines }, 'lines of this log were dropped: its reader had not taken those before them');
+    output.write(format === 'json' ? line : readable(line, output));
+  };
   const logger = pino(
     {
       level,

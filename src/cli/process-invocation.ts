@@ -37,6 +37,9 @@ function outputOf(stream: NodeJS.WriteStream): Output {
     },
     isTerminal: stream.isTTY === true && !wantsNoColor,
     readerGone: gone.signal,
+    get waitingBytes() {
+      return stream.writableLength;
+    },
   };
 }
 

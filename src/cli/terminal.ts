@@ -3,6 +3,8 @@
 export interface Output {
   write(text: string): void;
   readonly isTerminal: boolean;
+  /** Written, and not taken by its reader yet. */
+  readonly waitingBytes: number;
   /** Aborted when a write found that its reader has gone, as `head` does. What is written from then on is dropped. */
   readonly readerGone: AbortSignal;
 }
