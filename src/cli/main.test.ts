@@ -18,12 +18,12 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function run(sinks: string, top = ''): Running {
+function run(sinks: string, top = '', ...options: readonly string[]): Running {
   const file = join(folder, 'pipeline.yaml');
   const source = 'made: { type: generate, rate: 1000 }';
   writeFileSync(file, `data_dir: data\n${top}\nsources: { ${source} }\nsinks: { ${sinks} }\n`);
   const program = join(import.meta.dirname, 'main.ts');
-  const child = spawn(process.execPath, ['--conditions=spillway-source', program, 'run', file], {
+  const child = spawn(process.execPath, ['--conditions=spillway-source', program, 'run', ...options, file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -56,6 +56,19 @@ it.each(['disk', 'memory'])(
     expect(await exitOf(child)).toBe(0);
   },
 );
+
+it('does not call a drain done that nobody reads', async () => {
+  const sink = 'out: { type: console, inputs: [made] }';
+  for (const [options, code] of [
+    [[], 0],
+    [['--drain'], 141],
+  ] as const) {
+    const child = run(sink, '', ...options);
+    child.stdout.destroy(); // The first batch finds nobody.
+    child.stderr.resume();
+    expect(await exitOf(child)).toBe(code);
+  }
+});
 
 it('goes on where another sink is left, and ends as asked', async () => {
   const file = `type: file, inputs: [made], path: ./out`;

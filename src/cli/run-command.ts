@@ -24,7 +24,7 @@ export interface RunOptions {
 }
 
 /** What a shell shows of a process that died of the signal. */
-const codeOfSignal: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
+const codeOfSignal: Readonly<Record<string, number>> = { SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 };
 
 /** Resolves with the exit code. Rejects with what kept the pipeline from starting, or ended it. */
 export async function run(config: string, options: RunOptions, invocation: Invocation): Promise<number> {
@@ -117,6 +117,7 @@ class StopRequests {
   /** There is nothing to wait for: ends at once. */
   giveUp(): void {
     this.#log.info('nobody reads what the sinks print: ending; what is not printed stays in the buffers');
+    this.#first ??= 'SIGPIPE';
     this.#stopping.abort();
     this.#hurry.abort();
   }
