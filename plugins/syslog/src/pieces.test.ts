@@ -38,9 +38,11 @@ it('leave out what is confirmed', () => {
 });
 
 it('end with what cannot be sent', () => {
-  const damaged = { ...sampleRecord('logs', 3, 1), bytes: Uint8Array.of(0x0a, 0x7f) };
-  const batch = sampleBatchOf('logs', [sampleRecord('logs', 1, 2), damaged, sampleRecord('logs', 4, 1)]);
+  const record = sampleRecord('logs', 3, 2);
+  const bytes = Buffer.from(record.bytes);
+  bytes[bytes.indexOf('event-000004') - 1] = 0x7f; // Longer than the event.
+  const batch = sampleBatchOf('logs', [sampleRecord('logs', 1, 2), { ...record, bytes }, sampleRecord('logs', 5, 1)]);
   const [piece, end, ...more] = [...piecesOf(batch, options())];
-  expect(markersOfPiece(piece as Piece)).toEqual(markersOf(1, 2));
+  expect(markersOfPiece(piece as Piece)).toEqual(markersOf(1, 3));
   expect([end, more]).toEqual([{ unsendable: 'an event cannot be decoded' }, []]);
 });

@@ -1,7 +1,7 @@
 // A batch taken apart into pieces: as many messages as are sent and confirmed together. Each is made when the one
 // before is confirmed, so that memory stays small whatever the batch, and a receiver that is slow still gets on.
 
-import { eachEvent, type SinkBatch, type SinkRecord } from 'spillway/plugin';
+import { keyedEvents, type SinkBatch, type SinkRecord } from 'spillway/plugin';
 import { framedMessage, type MessageFormat } from './message.ts';
 
 export interface Piece {
@@ -50,11 +50,7 @@ export function* piecesOf(batch: SinkBatch, options: PiecesOptions): Generator<P
 
 /** Of every event of a batch, in order. */
 export function* keysOf({ records }: SinkBatch): Generator<string> {
-  for (const { origin, id, events } of records) for (let at = 0; at < events; at += 1) yield keyOf(origin, id + at);
-}
-
-function keyOf(origin: SinkRecord['origin'], id: number): string {
-  return `${origin}-${id}`;
+  for (const { origin, id, events } of records) for (let at = 0; at < events; at += 1) yield `${origin}-${id + at}`;
 }
 
 type Message = { readonly frame: string; readonly key: string };
@@ -64,23 +60,19 @@ function* messagesOf({ records }: SinkBatch, options: PiecesOptions): Generator<
 }
 
 function* messagesOfRecord(
-  { signal, bytes, origin, id, events }: SinkRecord,
+  record: SinkRecord,
   { format, hasKeys, isConfirmed }: PiecesOptions,
 ): Generator<Message | Unsendable> {
-  const decoded = eachEvent(signal, bytes);
-  if (decoded === undefined) return yield { unsendable: 'an event cannot be decoded' };
-  let count = 0;
-  for (const event of decoded) {
-    const key = keyOf(origin, id + count);
-    count += 1;
+  for (const event of keyedEvents(record)) {
+    const { key } = event;
     if (isConfirmed(key)) continue;
-    const framed = framedMessage(event, hasKeys ? key : undefined, format);
+    const fields = event.fields();
+    if (fields === undefined) return yield { unsendable: 'an event cannot be decoded' };
+    const framed = framedMessage(fields, hasKeys ? key : undefined, format);
     if ('tooLongBytes' in framed) {
       const { messageBytesMax } = format;
       return yield { unsendable: `its message has ${framed.tooLongBytes} bytes, and ${messageBytesMax} are allowed` };
     }
     yield { frame: framed.frame, key };
   }
-  // Keys are given by counting: with another count, those that follow would name other events.
-  if (count !== events) throw new Error(`record ${id} should hold ${events} events, has ${count}`);
 }
