@@ -49,19 +49,24 @@ export function textOf(node: ConfigNode | undefined): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** Names that Vector has for what is called otherwise here. */
-const vectorTypes: Readonly<Record<ComponentKind, ReadonlyMap<string, string>>> = {
+/** Names that others have for what is called otherwise here: ours, and whose they are. */
+const otherTypes: Readonly<Record<ComponentKind, ReadonlyMap<string, readonly [ours: string, whose: string]>>> = {
   source: new Map([
-    ['opentelemetry', 'otlp'],
-    ['demo_logs', 'generate'],
+    ['opentelemetry', ['otlp', 'Vector']],
+    ['demo_logs', ['generate', 'Vector']],
+    ['filelog', ['file', 'the Collector']],
+    ['tail', ['file', 'Fluent Bit']],
   ]),
   sink: new Map([
-    ['opentelemetry', 'otlp'],
-    ['amqp', 'rabbitmq'],
+    ['opentelemetry', ['otlp', 'Vector']],
+    ['amqp', ['rabbitmq', 'Vector']],
+    ['otlphttp', ['otlp', 'the Collector']],
+    ['debug', ['console', 'the Collector']],
+    ['stdout', ['console', 'Fluent Bit']],
   ]),
   buffer: new Map([
-    ['disk_v1', 'disk'],
-    ['disk_v2', 'disk'],
+    ['disk_v1', ['disk', 'Vector']],
+    ['disk_v2', ['disk', 'Vector']],
   ]),
 };
 
@@ -122,8 +127,8 @@ interface MissingPlugin {
 function missingText({ loader }: CheckContext, { kind, type, shown, error }: MissingPlugin): string {
   const otherKind = loader.kindsOf(type)[0];
   if (otherKind !== undefined) return `${shown} is a ${otherKind}, not a ${kind}`;
-  const ours = vectorTypes[kind].get(type);
-  if (ours !== undefined) return `what Vector calls ${shown} is called "${ours}" here`;
+  const [ours, whose] = otherTypes[kind].get(type) ?? [];
+  if (ours !== undefined) return `what ${whose} calls ${shown} is called "${ours}" here`;
   // Nobody should install whatever has the name of a slip.
   const meant = suggestion(type, [...loader.builtinTypes(kind), ...pluginTypes[kind].filter((each) => each !== type)]);
   if (meant !== '') return `there is no ${kind} ${shown}, neither built in nor as a plugin that is installed${meant}`;

@@ -196,6 +196,31 @@ describe('the error', () => {
     expect(String(denied)).toContain('EACCES');
   });
 
+  it('hides text that stands where a map with a secret was expected, and shows a switch', async () => {
+    expect(await issuesOf(withSink('url: http://a\nauth: hunter2'))).toEqual([
+      '9:11 sinks.out.auth: expected a map with token; found <secret>',
+    ]);
+    expect(await issuesOf(withSink('url: http://a\nauth: true'))).toEqual([
+      '9:11 sinks.out.auth: expected a map with token; found true',
+    ]);
+  });
+
+  it('comes to an end with a schema that holds itself', async () => {
+    const node: z.ZodType = z.strictObject({
+      leaf: z.string().optional(),
+      get inner() {
+        return node.optional();
+      },
+    });
+    const own = defineSink({ type: 'own', schema: node, create: () => Promise.reject(new Error('not made')) });
+    const builtins = { ...stubBuiltins, sinks: [own] };
+    expect(await issuesOf(withSink('inner: { inner: 5 }\nlaef: 1\nzzz: 1', 'own'), { builtins })).toEqual([
+      '8:21 sinks.out.inner.inner: expected a map with inner, leaf; found 5',
+      '9:5 sinks.out.laef: a sink of type "own" has no such key; did you mean "leaf"?',
+      '10:5 sinks.out.zzz: a sink of type "own" has no such key; it has inner, leaf, and what all sinks have',
+    ]);
+  });
+
   it('names a schema that throws, and not what it threw about', async () => {
     const schema = z.strictObject({ password: secret() }).refine(({ password }) => {
       throw new Error(`cannot use ${password}`);

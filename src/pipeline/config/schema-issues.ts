@@ -7,9 +7,18 @@ import type { ZodType, z } from 'zod';
 import type { ConfigIssues } from './config-issues.ts';
 import { type ConfigNode, type ConfigPath, find, type Place, pathText } from './config-node.ts';
 import { foundText, HiddenValues, isHidden } from './found-text.ts';
-import { descriptionAt, formatsAt, isSecret, keysOf, pathsOfKey, schemasAt, valuesAt } from './schema-shape.ts';
+import {
+  descriptionAt,
+  formatsAt,
+  isSecret,
+  keysBelow,
+  keysOf,
+  pathsOfKey,
+  schemasAt,
+  valuesAt,
+} from './schema-shape.ts';
 import type { DroppedKeys } from './strict-keys.ts';
-import { suggestion } from './suggestion.ts';
+import { closest, suggestion } from './suggestion.ts';
 
 type SchemaIssue = z.core.$ZodIssue;
 
@@ -95,7 +104,8 @@ class SchemaIssueReporter {
     const where = isTop ? this.#block.subject : `"${pathText(path)}"`;
     const meant = suggestion(key, [...own, ...others]);
     const elsewhere = this.#elsewhere(key, path);
-    const remedy = (isTop ? elsewhere || meant : meant || elsewhere) || keysText(own, others);
+    const remedy =
+      (isTop ? elsewhere || meant || this.#nearlyElsewhere(key) : meant || elsewhere) || keysText(own, others);
     const message = this.#block.explain?.(key, path) ?? `${where} has no such key${remedy}`;
     this.#issues.error({ path: [...this.#block.path, ...path, key], place: keyPlace, message });
   }
@@ -103,14 +113,28 @@ class SchemaIssueReporter {
   /** Where the key belongs that stands at the wrong level. */
   #elsewhere(key: string, path: ConfigPath): string {
     if (commonNames.has(key)) return '';
-    const schemas: readonly BesideSchema[] = [{ under: [], schema: this.#block.schema }, ...this.#block.beside];
-    const found = schemas.flatMap(({ under, schema }) =>
+    const found = this.#schemas().flatMap(({ under, schema }) =>
       pathsOfKey(schema, key).map((each) => pathText([...under, ...each].slice(0, -1))),
     );
     const parents = [...new Set(found)].filter((parent) => parent !== pathText(path));
     if (parents.length === 0) return '';
     if (parents.includes('')) return `; it belongs beside "${pathText(path)}", not under it`;
     return `; it belongs under ${parents.map((parent) => `"${parent}"`).join(' or ')}`;
+  }
+
+  /** A key at the wrong level that is misspelt as well. */
+  #nearlyElsewhere(key: string): string {
+    const inner = this.#schemas().flatMap(({ under, schema }) => [
+      ...keysBelow(schema),
+      ...(under.length === 0 ? [] : keysOf(schema)),
+    ]);
+    const name = closest(key, inner);
+    const elsewhere = name === undefined ? '' : this.#elsewhere(name, []);
+    return elsewhere === '' ? '' : `${suggestion(key, inner)}${elsewhere.slice(1)}`;
+  }
+
+  #schemas(): readonly BesideSchema[] {
+    return [{ under: [], schema: this.#block.schema }, ...this.#block.beside];
   }
 
   #invalidKey(found: readonly SchemaIssue[], path: ConfigPath): void {

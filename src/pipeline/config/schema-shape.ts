@@ -121,6 +121,13 @@ function pathsBelow(schema: ZodType, key: string, path: readonly string[]): stri
   );
 }
 
+/** The keys of all objects inside this one. */
+export function keysBelow(schema: ZodType, depth: number = nestingMax): string[] {
+  if (depth === 0) return [];
+  const inside = keysOf(schema).flatMap((key) => schemasAt(schema, [key]));
+  return [...new Set(inside.flatMap((each) => [...keysOf(each), ...keysBelow(each, depth - 1)]))];
+}
+
 /** What the schema says a value there is for, as far as the first sentence. */
 export function descriptionAt(schema: ZodType, path: ConfigPath): string | undefined {
   const descriptions = schemasAt(schema, path).flatMap(layers);

@@ -27,6 +27,7 @@ const synonyms: readonly (readonly string[])[] = [
   ['durability', 'sync', 'fsync'],
   ['dead_letters', 'dlq'],
   ['include', 'path', 'paths', 'files'],
+  ['path', 'file', 'filename'],
   ['tls', 'ssl'],
 ];
 
