@@ -29,11 +29,11 @@ interface Content {
 }
 
 export class Envelope {
+  readonly source: EnvelopeSource;
   readonly message: Message;
   /** How many messages are around it. */
   readonly depth: number;
   readonly outer: Envelope | undefined;
-  readonly #source: EnvelopeSource;
   readonly #index: number;
   #content: Content | undefined;
   #text: SurroundingText | undefined;
@@ -44,12 +44,12 @@ export class Envelope {
     this.message = message;
     this.depth = outer === undefined ? 0 : outer.depth + 1;
     this.outer = outer;
-    this.#source = source;
+    this.source = source;
     this.#index = index;
   }
 
   get isInnermost(): boolean {
-    return this.depth === this.#source.outline.layers.length - 1;
+    return this.depth === this.source.outline.layers.length - 1;
   }
 
   holds(event: number): boolean {
@@ -59,13 +59,13 @@ export class Envelope {
 
   /** The next one inside that holds the event. */
   around(event: number): Envelope {
-    const index = this.#source.outline.innerOf(this.depth, this.#index, event);
-    return new Envelope(this.#source, this.inner.message as Message, index, this);
+    const index = this.source.outline.innerOf(this.depth, this.#index, event);
+    return new Envelope(this.source, this.inner.message as Message, index, this);
   }
 
   /** The one field in which it has events, or messages that have them: of a choice, the one that was made. */
   get inner(): Field {
-    const { outline, reader } = this.#source;
+    const { outline, reader } = this.source;
     const { firstInner } = this.#layer;
     const below = outline.layers[this.depth + 1];
     if (below !== undefined) return this.#field(below.field.at(firstInner.at(this.#index)));
@@ -91,7 +91,7 @@ export class Envelope {
   }
 
   get #layer(): Outline['layers'][number] {
-    return this.#source.outline.layers[this.depth] as Outline['layers'][number];
+    return this.source.outline.layers[this.depth] as Outline['layers'][number];
   }
 
   #field(number: number): Field {
@@ -99,7 +99,7 @@ export class Envelope {
   }
 
   #decode(): Content {
-    const { decoder } = this.#source;
+    const { decoder } = this.source;
     const { firstRange, ranges } = this.#layer;
     const before = this.outer?.content ?? { fields: {}, messageCount: 0 };
     const malformed = { fields: undefined, messageCount: 0 };

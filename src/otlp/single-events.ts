@@ -9,34 +9,34 @@
 // Everything is made when it is asked for. Events are best asked for in their order: only what is around the last one,
 // and what that one decodes to, are kept.
 import { Decoder, type TelemetryEvent } from './decode.ts';
-import { Envelope, type EnvelopeSource } from './envelope.ts';
+import { Envelope } from './envelope.ts';
+import type { Outline } from './outline.ts';
 import { type Message, requestOf } from './schema.ts';
 import type { Signal } from './signal.ts';
 import { copyOut, outlineOf } from './split.ts';
 import { WireReader } from './wire.ts';
 
 export class SingleEvents {
-  readonly #source: EnvelopeSource;
-  readonly #request: Envelope;
-  /** Around the event that was asked for last. */
-  #envelope: Envelope;
+  readonly #signal: Signal;
+  readonly #outline: Outline;
+  /** Around the event that was asked for last; none before anything is decoded. */
+  #envelope: Envelope | undefined;
   #decodedEvent = -1;
   #decoded: object | undefined;
 
   /** Throws if the bytes are no request of this signal: then countEvents says undefined. */
   constructor(signal: Signal, bytes: Uint8Array) {
-    this.#source = { outline: outlineOf(signal, bytes), decoder: new Decoder(bytes), reader: new WireReader(bytes) };
-    this.#request = new Envelope(this.#source, requestOf[signal], 0, undefined);
-    this.#envelope = this.#request;
+    this.#signal = signal;
+    this.#outline = outlineOf(signal, bytes);
   }
 
   get count(): number {
-    return this.#source.outline.events;
+    return this.#outline.events;
   }
 
   /** An OTLP request with this event alone. All of them together can be far larger than the request. */
   request(event: number): Uint8Array {
-    return copyOut(this.#source.outline, event, event + 1);
+    return copyOut(this.#outline, event, event + 1);
   }
 
   /** What requestToJson says of that request. Undefined: it is malformed. */
@@ -61,8 +61,8 @@ export class SingleEvents {
   }
 
   #decodeAnew(event: number): object | undefined {
-    const { outline, decoder, reader } = this.#source;
     const envelope = this.#envelopeOf(event);
+    const { outline, decoder, reader } = envelope.source;
     const { fields, messageCount } = envelope.content;
     if (fields === undefined) return undefined;
     reader.position = outline.start(event);
@@ -76,10 +76,16 @@ export class SingleEvents {
 
   /** The innermost message that holds the event. */
   #envelopeOf(event: number): Envelope {
-    let envelope = this.#envelope;
+    let envelope = this.#envelope ?? this.#request();
     while (!envelope.holds(event) && envelope.outer !== undefined) envelope = envelope.outer;
     while (!envelope.isInnermost) envelope = envelope.around(event);
     this.#envelope = envelope;
     return envelope;
+  }
+
+  #request(): Envelope {
+    const { bytes } = this.#outline;
+    const source = { outline: this.#outline, decoder: new Decoder(bytes), reader: new WireReader(bytes) };
+    return new Envelope(source, requestOf[this.#signal], 0, undefined);
   }
 }
