@@ -10,6 +10,7 @@ import { abortable } from '../../base/abort.ts';
 import { InvariantViolation } from '../../base/assert.ts';
 import { PluginError } from '../../base/errors.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
+import { pause, unless, within } from '../../platform/pause.ts';
 import type { Log } from '../contract/log.ts';
 import type { PipelineSettings } from '../contract/settings.ts';
 import type { BufferStatus, PipelineStatus } from '../contract/status.ts';
@@ -19,7 +20,6 @@ import { PipelineTelemetry, type TelemetryTargets } from '../telemetry/pipeline-
 import { HealthListener, reasonsNotReady } from './health-listener.ts';
 import { Intake } from './intake.ts';
 import { type OpenedBuffer, openBuffers } from './open-buffers.ts';
-import { pause, unless, within } from './pause.ts';
 import { SinkRunner } from './sink-runner.ts';
 import { SourceRunner } from './source-runner.ts';
 import { StatusFile } from './status-file.ts';

@@ -1,6 +1,7 @@
 // A sink in the pipeline: made, asked for its health, driven, and made again when it crashes. Its cursor stays the
 // same; what a crashed sink had in its hands was handed back and comes again, in order.
 
+import { within } from '../../platform/pause.ts';
 import type { CursorContract } from '../../stage/buffer-contract.ts';
 import type { Log } from '../contract/log.ts';
 import type { SinkSettings } from '../contract/settings.ts';
@@ -10,7 +11,6 @@ import type { World } from '../contract/world.ts';
 import { DeadLetters, type LetterTurns } from '../delivery/dead-letters.ts';
 import { GuardedSink } from '../delivery/guarded-sink.ts';
 import { type DriverStatus, SinkDriver } from '../delivery/sink-driver.ts';
-import { within } from './pause.ts';
 import { supervise } from './supervision.ts';
 
 export interface SinkRunnerOptions {

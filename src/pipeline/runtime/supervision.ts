@@ -3,9 +3,9 @@
 import { InvariantViolation } from '../../base/assert.ts';
 import { ConfigError } from '../../base/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { pause } from '../../platform/pause.ts';
 import { type Random, randomFraction } from '../../platform/random.ts';
 import type { Log } from '../contract/log.ts';
-import { pause } from './pause.ts';
 
 const firstPauseMs = 1_000;
 /** What has run for longer than this ran well. */

@@ -2,6 +2,7 @@
 // somebody gives a meter provider. Only types come from the OpenTelemetry API: it need not be installed.
 
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api';
+import { pause } from '../../platform/pause.ts';
 import { BufferMetrics } from '../../telemetry/buffer-metrics.ts';
 import { Instruments } from '../../telemetry/instruments.ts';
 import type { Report } from '../../telemetry/measurement.ts';
@@ -13,7 +14,6 @@ import type { SinkAnswer } from '../contract/sink.ts';
 import type { PipelineStatus } from '../contract/status.ts';
 import type { World } from '../contract/world.ts';
 import type { OpenedBuffer } from '../runtime/open-buffers.ts';
-import { pause } from '../runtime/pause.ts';
 import { measuredSink } from './measured-sink.ts';
 import { PipelineMetrics, sinkAttributes } from './pipeline-metrics.ts';
 

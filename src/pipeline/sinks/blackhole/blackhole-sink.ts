@@ -5,10 +5,10 @@
 import { z } from 'zod';
 import { signals } from '../../../otlp/signal.ts';
 import type { Timer } from '../../../platform/clock.ts';
+import { pause } from '../../../platform/pause.ts';
 import { defineSink, type SinkDefinition } from '../../contract/definition.ts';
 import type { Sink, SinkAnswer, SinkBatch, SinkContext } from '../../contract/sink.ts';
 import { seconds } from '../../contract/values.ts';
-import { pause } from '../../runtime/pause.ts';
 
 const schema = z.strictObject({
   print_interval_secs: seconds()

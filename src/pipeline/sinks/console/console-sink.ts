@@ -9,10 +9,10 @@
 import { z } from 'zod';
 import { eachEvent } from '../../../otlp/decode.ts';
 import { type OutputResult, type OutputStream, standardOutput } from '../../../platform/output-stream.ts';
+import { pause } from '../../../platform/pause.ts';
 import { defineSink, type SinkDefinition } from '../../contract/definition.ts';
 import type { SinkSettings } from '../../contract/settings.ts';
 import type { Sink, SinkAnswer, SinkBatch, SinkContext } from '../../contract/sink.ts';
-import { pause } from '../../runtime/pause.ts';
 import { coloured, eventLine, plain } from './event-line.ts';
 
 interface Options {

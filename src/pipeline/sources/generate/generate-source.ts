@@ -8,9 +8,9 @@
 
 import { z } from 'zod';
 import type { Signal, TelemetryBatch } from '../../../otlp/signal.ts';
+import { pause } from '../../../platform/pause.ts';
 import { defineSource, type SourceDefinition } from '../../contract/definition.ts';
 import type { EmitResult, Source, SourceContext } from '../../contract/source.ts';
-import { pause } from '../../runtime/pause.ts';
 import { EventPace } from './event-pace.ts';
 import { requestOf } from './generated-request.ts';
 import { RunJournal } from './run-journal.ts';

@@ -5,8 +5,8 @@
 
 import { hostname } from 'node:os';
 import { encodeLogLines, type LineAttributes } from '../../../otlp/log-lines.ts';
+import { pause } from '../../../platform/pause.ts';
 import type { EmitResult, SourceContext } from '../../contract/source.ts';
-import { pause } from '../../runtime/pause.ts';
 
 export interface LogLine {
   /** Goes out as text, or as bytes where it is no UTF-8. */

@@ -6,9 +6,9 @@
 
 import type { Readable } from 'node:stream';
 import { type ZodType, z } from 'zod';
+import { pause } from '../../../platform/pause.ts';
 import { defineSource, type SourceDefinition } from '../../contract/definition.ts';
 import type { Source, SourceContext } from '../../contract/source.ts';
-import { pause } from '../../runtime/pause.ts';
 import { bodyOf, type CutEnd, type CutRules, cutLines } from '../lines/line-cutter.ts';
 import { LineEmission, type LogLine, truncatedAttribute } from '../lines/line-emission.ts';
 import { cutRulesOf, type LineOptions, lineOptions } from '../lines/line-options.ts';

@@ -1,6 +1,6 @@
 // Waiting for a while, unless somebody says that it is over.
 
-import type { Clock } from '../../platform/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Resolves after `delayMs`, or as soon as the signal is aborted. Never rejects; leaves no timer behind. */
 export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
