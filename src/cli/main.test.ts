@@ -2,7 +2,7 @@
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -95,3 +95,15 @@ it('goes on when the reader of its log has gone', async () => {
 interface StatusPart {
   readonly sinks: readonly { readonly delivered: { readonly events: number } }[];
 }
+
+it('says which Node it needs to one that is too old to load it', async () => {
+  const { engines } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
+  const old = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })';
+  const main = join(import.meta.dirname, 'main.ts');
+  const args = ['--conditions=spillway-source', `--import=data:text/javascript,${encodeURIComponent(old)}`, main];
+  const child = spawn(process.execPath, [...args, '--version'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.resume();
+  const said = await textOf(child.stderr, /\n/);
+  expect(await exitOf(child)).toBe(2);
+  expect(said).toContain(`error: spillway needs Node ${engines.node.replace('>=', '')} or newer, and this is 20.20.2`);
+});
