@@ -1,5 +1,5 @@
 // Every config in the README of a plugin is one that `spillway validate` takes: whole ones as they stand, parts of a
-// sink in that of the config before them.
+// sink in that of the config before them. And npm packs the license that stands beside the README, and no other.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
