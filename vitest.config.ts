@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { loneTests } from './scripts/lone-tests.ts';
 import { LongestFirst } from './scripts/longest-first.ts';
 
 // What runs is chosen by two variables that scripts/test.ts sets; docs/testing.md explains both.
@@ -13,6 +14,8 @@ const kills = ['integration/**/*kill*.test.ts'];
 const onlyFull = ['**/*.full.test.ts', 'test/full/**'];
 
 const sampled = scale === 'sample' ? [...unit, ...kills] : unit;
+/** The others share their processes: scripts/lone-tests.ts says why, and which. */
+const alone = suite === 'unit' ? loneTests(import.meta.dirname, sampled) : [];
 
 const integration = ['integration/**/*.test.ts'];
 // Files that take the machine itself (loop devices, full disks, the power), or measure what a process has of it: one
@@ -31,10 +34,12 @@ const resolution: ViteUserConfig = {
   ssr: { resolve: { conditions: ['spillway-source'] } },
 };
 
+const setup = (name: string): string => join(import.meta.dirname, `test/setup/${name}.ts`);
+
 /** What holds for the tests of any suite. */
 const everywhere: Project = {
-  setupFiles: [join(import.meta.dirname, 'test/setup/no-output.ts')],
-  // A real process per file: locks, signals and the descriptor table belong to a process.
+  setupFiles: [setup('no-output')],
+  // Real processes: locks, signals and the descriptor table belong to one. A file has one of its own, or shares it.
   pool: 'forks',
   // The programs that tests start in other processes find TypeScript source by the same condition.
   execArgv: ['--conditions=spillway-source'],
@@ -57,11 +62,17 @@ const project = (name: string, own: Project): ViteUserConfig => ({
 const files: Project =
   suite === 'unit'
     ? {
-        ...everywhere,
-        include: sampled,
-        exclude: excluded,
-        maxWorkers: workersForUnits,
         sequence: { sequencer: LongestFirst },
+        projects: [
+          project('alone', { include: alone, exclude: excluded, maxWorkers: workersForUnits }),
+          project('shared', {
+            include: sampled,
+            exclude: [...excluded, ...alone],
+            maxWorkers: workersForUnits,
+            isolate: false,
+            setupFiles: [setup('no-output'), setup('no-leaks')],
+          }),
+        ],
       }
     : {
         sequence: { sequencer: LongestFirst },

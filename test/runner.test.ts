@@ -55,6 +55,22 @@ it('fails for a rejection that nobody waits for, although every test passed', ()
   expect([status, lastLine]).toEqual([1, '1 passed, 1 failed, 0 skipped']);
 });
 
+it('fails for a file that leaves something in the process that it shares', () => {
+  const leaves = [
+    "import { createServer } from 'node:net';",
+    "it('listens', () => new Promise((resolve) => { createServer().listen(0, resolve); }));",
+    "it('waits', () => { setTimeout(() => {}, 1e6); setInterval(() => {}, 1e6); });",
+    "it('sets', () => { Object.assign(process['env'], { MADE_UP: '1' }); });",
+    "it('hears', () => { process['on']('SIGUSR2', () => {}); });",
+  ];
+  const { status, output, lastLine } = run(leaves.join('\n'));
+  expect([status, lastLine]).toEqual([1, '4 passed, 1 failed, 0 skipped']);
+  for (const left of ['TCPServerWrap: 0 before, 1 now', 'environment MADE_UP=1', 'process.on SIGUSR2']) {
+    expect(output).toContain(left);
+  }
+  expect(output).toMatch(/Timeout: \d before/);
+});
+
 it('fails for a file that does not load', () => {
   const { status, lastLine } = run(`${passes}\nthrow new Error('at load');`);
   expect([status, lastLine]).toEqual([1, '0 passed, 1 failed, 0 skipped']);
