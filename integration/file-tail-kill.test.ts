@@ -28,7 +28,7 @@ const seed = seedOr(1);
 /** Each round appends lines, then rotates, ends the pipeline, or neither. */
 const rounds = byScale({ sample: 40, full: 400 });
 const linesPerRound = { min: 1, max: 200 };
-const timeoutMs = byScale({ sample: 90_000, full: 10 * 60_000 });
+const timeoutMs = byScale({ sample: 180_000, full: 10 * 60_000 });
 const keptFiles = 12;
 
 /** Lines of a real log where there is one, with whatever is in them. */

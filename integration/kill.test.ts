@@ -15,7 +15,7 @@ const extent = byScale({
 } as const);
 
 /** Seconds on an idle machine; a busy one must not be taken for a hanging buffer. */
-const timeoutMs = byScale({ sample: 60_000, full: 20 * 60_000 });
+const timeoutMs = byScale({ sample: 180_000, full: 20 * 60_000 });
 
 /** At most this share of lives may end otherwise; the drawn share is far below. */
 const otherEndsMax = 0.25;

@@ -19,7 +19,7 @@ const clientCount = 4;
 const eventsPerRequest = 25;
 /** Requests that are accepted between two kills, so that each life has something to lose. */
 const lifeRequests = { min: 20, max: 120 };
-const timeoutMs = byScale({ sample: 60_000, full: 15 * 60_000 });
+const timeoutMs = byScale({ sample: 180_000, full: 15 * 60_000 });
 /** What one life may repeat: the batch at the receiver, and what was acknowledged since the last ledger publish. */
 const batchEventsMax = 2_000;
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-const longMs = 60_000; // Only reached by a test that fails.
+const longMs = 180_000; // Only reached by a test that fails.
 const shortMs = 300;
 let folder = '';
 const holders: Holder[] = [];

@@ -38,7 +38,7 @@ it.each([
   writeFileSync(join(folder, 'example.ts'), block(page, heading, 'ts'));
   const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
   const program = ['--conditions=spillway-source', 'example.ts'];
-  const printed = execFileSync(process.execPath, program, { cwd: folder, env, encoding: 'utf8', timeout: 30_000 });
+  const printed = execFileSync(process.execPath, program, { cwd: folder, env, encoding: 'utf8', timeout: 120_000 });
   expect(printed).toBe(block(page, heading, 'text'));
 });
 

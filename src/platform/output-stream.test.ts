@@ -46,7 +46,7 @@ it('colours terminals only, and only where colours are wanted', () => {
   expect(outputTo('out', new Writable(), true).hasColor).toBe(false);
 });
 
-it('does not end the process when the reader of a real pipe goes', { timeout: 20_000 }, async () => {
+it('does not end the process when the reader of a real pipe goes', async () => {
   const program = `
     const { standardOutput } = await import(${JSON.stringify(new URL('./output-stream.ts', import.meta.url).href)});
     const output = standardOutput('stdout');

@@ -87,7 +87,7 @@ function write(count: number, name = 'app.log'): void {
   appendFileSync(join(folder, name), lines.map((line) => `${line}\n`).join(''));
 }
 
-test('loses no line through both kinds of rotation, a kill and a restart', { timeout: 60_000 }, async () => {
+test('loses no line through both kinds of rotation, a kill and a restart', async () => {
   const path = (name: string): string => join(folder, name);
   written.length = 0;
   write(500);

@@ -8,8 +8,6 @@ import { Account } from '../../examples/tour/account.ts';
 import { encodeReport, ReportReader, reportKinds } from '../../examples/tour/reports.ts';
 import { root } from '../tidy/source.ts';
 
-/** A start, a second of writing, a recovery: seconds on an idle machine. */
-const timeoutMs = 60_000;
 let folder = '';
 
 class Run {
@@ -53,7 +51,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-test('appends, kills, reopens, delivers, counts, and removes its directory', { timeout: timeoutMs }, async () => {
+test('appends, kills, reopens, delivers, counts, and removes its directory', async () => {
   const run = new Run('--seconds', '0.5');
   expect(await run.end(), run.output).toBe(0);
   expect(run.output).toContain('Every promise was kept.');
@@ -63,7 +61,7 @@ test('appends, kills, reopens, delivers, counts, and removes its directory', { t
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('an interrupt ends the writer and removes the directory', { timeout: timeoutMs }, async () => {
+test('an interrupt ends the writer and removes the directory', async () => {
   const run = new Run('--seconds', '60');
   await run.until(/ durable /);
   run.child.kill('SIGINT');
@@ -71,7 +69,7 @@ test('an interrupt ends the writer and removes the directory', { timeout: timeou
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('an option out of range is refused with the usage', { timeout: timeoutMs }, async () => {
+test('an option out of range is refused with the usage', async () => {
   const run = new Run('--seconds', 'many');
   expect(await run.end()).toBe(2);
   expect(run.output).toContain('--seconds many: expected a number above 0, at most 60');

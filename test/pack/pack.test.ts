@@ -20,7 +20,7 @@ beforeAll(async () => {
     if (!(error instanceof OutOfReach)) throw error;
     unreachable = error;
   }
-}, 120_000);
+});
 
 afterAll(() => {
   if (packed !== undefined) rmSync(dirname(packed.tarball), { recursive: true, force: true });
@@ -71,13 +71,13 @@ describe('the packed tarball', () => {
     expect(await consume(process.execPath, packed)).toBe(`ok ${process.version}`);
   });
 
-  it(`works under Node ${oldest}, the oldest it admits`, { timeout: 180_000 }, async (context) => {
+  it(`works under Node ${oldest}, the oldest it admits`, async (context) => {
     expect(await consumeUnder(oldest, context)).toBe(`ok v${oldest}`);
   });
 
   // Not a skip: the short run does not promise it.
   if (full) {
-    it(`works under Node ${newest}`, { timeout: 180_000 }, async (context) => {
+    it(`works under Node ${newest}`, async (context) => {
       expect(await consumeUnder(newest, context)).toBe(`ok v${newest}`);
     });
   }

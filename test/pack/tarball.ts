@@ -28,7 +28,7 @@ async function npm(args: readonly string[], cwd: string): Promise<string> {
     '--loglevel=error',
   ];
   try {
-    const { stdout } = await execute('npm', [...args, ...quiet], { cwd, timeout: 120_000 });
+    const { stdout } = await execute('npm', [...args, ...quiet], { cwd, timeout: 240_000 });
     return stdout;
   } catch (error) {
     const { stderr = '', message } = error as Failed;
@@ -109,7 +109,7 @@ export async function consume(node: string, { consumer }: Packed): Promise<strin
   try {
     // Without this process's NODE_OPTIONS and conditions: a user has neither.
     const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'] };
-    const { stdout } = await execute(node, ['consume.mjs'], { cwd: consumer, env, timeout: 60_000 });
+    const { stdout } = await execute(node, ['consume.mjs'], { cwd: consumer, env, timeout: 120_000 });
     return stdout.trim();
   } catch (error) {
     const { stderr = '', message } = error as Failed;

@@ -9,7 +9,7 @@ import { markersIn, markersOf } from '../../../testing/otlp-samples.ts';
 
 const kills = 3;
 
-it('has every delivered line after any SIGKILL, in order, none torn', { timeout: 60_000 }, async () => {
+it('has every delivered line after any SIGKILL, in order, none torn', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'spillway-file-kill-'));
   try {
     let told = 0;
