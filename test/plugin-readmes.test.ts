@@ -57,3 +57,8 @@ describe.each(plugins)('the README of %s', (plugin) => {
     for (const config of withParts(whole as Whole, parts)) await check(plugin, config);
   });
 });
+
+it.each(plugins)('%s is packed with the license', (plugin) => {
+  const license = readFileSync(join(root, 'LICENSE'), 'utf8');
+  expect(readFileSync(join(root, 'plugins', plugin, 'LICENSE'), 'utf8')).toBe(license);
+});
