@@ -4,10 +4,11 @@
 // sets the pace of reconnecting: the driver's backoff. One batch at a time, because a stream has one last message
 // (stream-chain.ts says what follows from it). Within a batch answers are not waited for one by one.
 import {
-  ConfigError,
   checkOrigins,
   Deadline,
   type HealthAnswer,
+  type KeyOwner,
+  ownerOf,
   type Signal,
   type Sink,
   type SinkAnswer,
@@ -21,7 +22,7 @@ import { type Asker, factsOf, StreamError } from './jet-stream.ts';
 import type { NatsOptions } from './options.ts';
 import { Servers } from './servers.ts';
 import { SharedStream } from './shared-stream.ts';
-import type { StreamChain, StreamOwner } from './stream-chain.ts';
+import type { StreamChain } from './stream-chain.ts';
 import { Streams } from './streams.ts';
 import { needsDurableBuffer } from './surroundings.ts';
 
@@ -29,13 +30,8 @@ import { needsDurableBuffer } from './surroundings.ts';
 const standstillsMax = 3;
 
 export function createNatsSink(options: NatsOptions, context: SinkContext): NatsSink {
-  const { uuid, cursor, buffer } = context.origin;
-  if (options.deduplicate === 'window') return new NatsSink(options, context, undefined);
-  if (uuid !== undefined) return new NatsSink(options, context, { buffer: uuid, cursor });
-  throw new ConfigError({
-    code: 'SPILLWAY_CONFIG_INVALID',
-    message: `Making sink ${context.id} on buffer ${buffer} failed, and nothing was sent: ${needsDurableBuffer}`,
-  });
+  const isShared = options.deduplicate === 'window';
+  return new NatsSink(options, context, isShared ? undefined : ownerOf(context, needsDurableBuffer));
 }
 
 export class NatsSink implements Sink {
@@ -44,11 +40,11 @@ export class NatsSink implements Sink {
   readonly #context: SinkContext;
   readonly #servers: Servers;
   /** Undefined: the stream is shared. */
-  readonly #owner: StreamOwner | undefined;
+  readonly #owner: KeyOwner | undefined;
   readonly #streams: Streams | undefined;
   #connection: NatsConnection | undefined;
 
-  constructor(options: NatsOptions, context: SinkContext, owner: StreamOwner | undefined) {
+  constructor(options: NatsOptions, context: SinkContext, owner: KeyOwner | undefined) {
     const { url, connection_name: name, auth, tls, inbox_prefix: inboxPrefix } = options;
     const { world } = context;
     this.#options = options;

@@ -24,7 +24,7 @@
 //   accepted: 2.10 then says "duplicate, sequence 0" about messages that it has refused, later ones "in process". It
 //   counts only if it names a place at or below the end that we have read. Else ids get a suffix until the window has
 //   passed.
-import { ConfigError, comparePlaces, type EventPlace, type Log, parseKey } from 'spillway/plugin';
+import { ConfigError, comparePlaces, type EventPlace, type KeyOwner, type Log, parseKey } from 'spillway/plugin';
 import type { NatsConnection } from './connection.ts';
 import {
   type Asker,
@@ -40,12 +40,6 @@ import {
 import { takesSubject } from './subject.ts';
 import { type Publication, publishedBytes, type WireAnswer } from './wire.ts';
 
-export interface StreamOwner {
-  /** Uuid of the buffer. */
-  readonly buffer: string;
-  readonly cursor: string;
-}
-
 export interface ChainedMessage {
   readonly place: EventPlace;
   readonly key: string;
@@ -60,7 +54,7 @@ export type Break =
   { readonly kind: 'moved' } | { readonly kind: 'failed'; readonly error: Error };
 
 export interface ChainContext {
-  readonly owner: StreamOwner;
+  readonly owner: KeyOwner;
   readonly monotonic: () => number;
   readonly log: Log;
 }
@@ -94,7 +88,7 @@ const idSuffix = /~\d+$/;
 
 export class StreamChain {
   readonly stream: string;
-  readonly #owner: StreamOwner;
+  readonly #owner: KeyOwner;
   readonly #monotonic: () => number;
   readonly #log: Log;
   /** The highest number that was acknowledged, on whatever connection. No stream that was kept ends before it. */

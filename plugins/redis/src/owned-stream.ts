@@ -14,17 +14,11 @@
 // - Somebody else writes into the stream: its last id is above the companion's. All later ids of ours could be below it
 //   and would be taken for repeats, so this is an error, as is a companion that names another owner.
 import { ErrorReply } from '@redis/client';
-import { ConfigError, comparePlaces, type Deadline, type EventPlace, type Log } from 'spillway/plugin';
+import { ConfigError, comparePlaces, type Deadline, type EventPlace, type KeyOwner, type Log } from 'spillway/plugin';
 import type { Command, RedisConnection, Reply } from './connection.ts';
 import type { Entry } from './entry.ts';
 import { formatEntryId, noEntry, parseEntryId } from './entry-id.ts';
 import { ConnectionLost, causeOfAbort } from './failure.ts';
-
-export interface StreamOwner {
-  /** Uuid of the buffer. */
-  readonly buffer: string;
-  readonly cursor: string;
-}
 
 export interface Appended {
   /** `conflict`: somebody changed the companion meanwhile. Nothing was written; what was known is forgotten. */
@@ -42,14 +36,14 @@ export function companionOf(stream: string): string {
 export class OwnedStream {
   readonly #name: string;
   readonly #companion: string;
-  readonly #owner: StreamOwner;
+  readonly #owner: KeyOwner;
   readonly #log: Log;
   /** The last id that this process knows to be confirmed. */
   #confirmed: EventPlace = noEntry;
   /** The connection on which the companion is watched, and the stream's last id as far as that connection knows. */
   #known: { readonly connection: RedisConnection; readonly newest: EventPlace } | undefined;
 
-  constructor(name: string, owner: StreamOwner, log: Log) {
+  constructor(name: string, owner: KeyOwner, log: Log) {
     this.#name = name;
     this.#companion = companionOf(name);
     this.#owner = owner;

@@ -5,10 +5,11 @@
 // one before was confirmed (owned-stream.ts says why).
 import { ErrorReply } from '@redis/client';
 import {
-  ConfigError,
   checkOrigins,
   Deadline,
   type HealthAnswer,
+  type KeyOwner,
+  ownerOf,
   type Signal,
   type Sink,
   type SinkAnswer,
@@ -21,7 +22,7 @@ import { noEntry } from './entry-id.ts';
 import { answerFor, ConnectionLost, causeOfAbort } from './failure.ts';
 import { Lane, Route } from './lane.ts';
 import { clusterOf, keyOf, type RedisOptions, serverOf } from './options.ts';
-import { OwnedStream, type StreamOwner } from './owned-stream.ts';
+import { OwnedStream } from './owned-stream.ts';
 import { needsDurableBuffer, ownsStream } from './surroundings.ts';
 
 /** How often a batch is tried again at once when somebody changed the companion meanwhile. */
@@ -34,13 +35,8 @@ const argumentBytesAlwaysTaken = 1024 * 1024;
 const replicasTimeShare = 0.8;
 
 export function createRedisSink(options: RedisOptions, context: SinkContext): RedisSink {
-  const { uuid, cursor, buffer } = context.origin;
-  if (!ownsStream(options)) return new RedisSink(options, context, undefined);
-  if (uuid !== undefined) return new RedisSink(options, context, { buffer: uuid, cursor });
-  throw new ConfigError({
-    code: 'SPILLWAY_CONFIG_INVALID',
-    message: `Making sink ${context.id} on buffer ${buffer} failed, and nothing was sent: ${needsDurableBuffer}`,
-  });
+  const owner = ownsStream(options) ? ownerOf(context, needsDurableBuffer) : undefined;
+  return new RedisSink(options, context, owner);
 }
 
 export class RedisSink implements Sink {
@@ -48,14 +44,14 @@ export class RedisSink implements Sink {
   readonly #options: RedisOptions;
   readonly #context: SinkContext;
   /** Undefined: nothing tells repeats. It is a list, or a stream whose server gives the ids. */
-  readonly #owner: StreamOwner | undefined;
+  readonly #owner: KeyOwner | undefined;
   readonly #route: Route;
   readonly #lanes = new Map<string, Lane>();
   readonly #streams = new Map<string, OwnedStream>();
   /** The key that was written last, whose server is asked for its health. */
   #lastKey: string;
 
-  constructor(options: RedisOptions, context: SinkContext, owner: StreamOwner | undefined) {
+  constructor(options: RedisOptions, context: SinkContext, owner: KeyOwner | undefined) {
     const { world, log } = context;
     this.#options = options;
     this.#context = context;
@@ -175,7 +171,7 @@ export class RedisSink implements Sink {
     return lane;
   }
 
-  #streamOf(key: string, owner: StreamOwner): OwnedStream {
+  #streamOf(key: string, owner: KeyOwner): OwnedStream {
     const stream = this.#streams.get(key) ?? new OwnedStream(key, owner, this.#context.log);
     this.#streams.set(key, stream);
     return stream;

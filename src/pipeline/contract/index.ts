@@ -36,6 +36,7 @@ export {
   placeOf,
   type RecordOrigin,
 } from './event-place.ts';
+export { type KeyOwner, ownerOf } from './key-owner.ts';
 export { type EventEncoding, type KeyedEvent, keyedEvents } from './keyed-events.ts';
 export type { Log, LogFields } from './log.ts';
 export { type NetworkFailure, networkFailure } from './network-failure.ts';
