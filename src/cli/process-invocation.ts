@@ -1,8 +1,10 @@
 // The process that `spillway` was started in.
 
 import process from 'node:process';
+import type { Writable } from 'node:stream';
 import { NodeHostFiles } from '../platform/node-host-files.ts';
 import { nodePlatform } from '../platform/node-platform.ts';
+import { isGone } from '../platform/output-stream.ts';
 import type { Invocation } from './invocation.ts';
 import type { Output } from './terminal.ts';
 
@@ -25,11 +27,13 @@ export function processInvocation(): Invocation {
   };
 }
 
-function outputOf(stream: NodeJS.WriteStream): Output {
+export function outputOf(stream: Writable & { readonly isTTY?: boolean }): Output {
   // A reader that goes away (`| head`) is no reason to fail: what it wanted, it has. Node raises it as an event, and
   // would end the process where nobody listens.
   const gone = new AbortController();
-  stream.on('error', () => gone.abort());
+  stream.on('error', (cause) => {
+    if (isGone(cause)) gone.abort();
+  });
   const wantsNoColor = process.env['NO_COLOR'] !== undefined && process.env['NO_COLOR'] !== '';
   return {
     write: (text) => {

@@ -52,6 +52,7 @@ export function outputTo(name: string, stream: WritableLike, mayColor: boolean):
 
 const goneCodes = ['EPIPE', 'ECONNRESET', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END'];
 
-function isGone(error: Error): boolean {
+/** Whether a write failed because nobody reads any more; a disk that is full may have room again. */
+export function isGone(error: Error): boolean {
   return 'code' in error && goneCodes.includes(String(error.code));
 }
