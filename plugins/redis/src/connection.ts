@@ -5,7 +5,7 @@
 // connection is therefore given up: an answer that came later would be taken for that of another command.
 import { ErrorReply, RedisClient } from '@redis/client';
 import { type Deadline, Overdue, readTls, type TlsSettings, type World } from 'spillway/plugin';
-import { ConnectionLost, lossOf } from './failure.ts';
+import { ConnectionLost, connecting, lossOf } from './failure.ts';
 import { addressText, type Server } from './server.ts';
 
 export type Command = readonly (string | Buffer)[];
@@ -61,7 +61,7 @@ export class RedisConnection {
     const connected = client.connect();
     // A socket that is connected only after it was given up must not stay behind.
     const settled = connected.finally(() => connection.#isOpen || client.destroy());
-    await connection.#within(settled, deadline, 'connecting');
+    await connection.#within(settled, deadline, connecting);
     return connection;
   }
 

@@ -73,8 +73,13 @@ describe('no word from the server', () => {
     ['of a new kind', 'retryable'],
   ])('because of %s is %s, and says whose it is', (code, kind) => {
     const loss = lossOf(Object.assign(new Error('no'), { code }), 'redis-1:6379', 'connecting');
-    const reason = expect.stringMatching(/^connection lost while connecting: redis-1:6379: /);
-    expect(answerFor(loss)).toEqual({ kind, reason });
+    expect(answerFor(loss)).toEqual({ kind, reason: expect.stringMatching(/^redis-1:6379: /) });
+  });
+
+  it('any more says what it was lost at', () => {
+    const loss = lossOf(Object.assign(new Error('no'), { code: 'ECONNRESET' }), 'redis-1:6379', 'waiting for EXEC');
+    const reason = expect.stringMatching(/^connection lost while waiting for EXEC: redis-1:6379: /);
+    expect(answerFor(loss)).toEqual({ kind: 'retryable', reason });
   });
 
   it('in time is retryable', () => {

@@ -20,6 +20,9 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** What is being done until there is a connection. */
+export const connecting = 'connecting';
+
 /** What an error of the client means for whoever waits for an answer. `peer` is where the connection leads. */
 export function lossOf(cause: unknown, peer: string, doing: string): ConnectionLost {
   if (cause instanceof ConnectionLost) return cause;
@@ -27,7 +30,11 @@ export function lossOf(cause: unknown, peer: string, doing: string): ConnectionL
   const known = networkFailure(cause, peer);
   const { kind = 'retryable', reason = `${peer}: ${cause instanceof Error ? cause.message : String(cause)}` } =
     known ?? {};
-  return new ConnectionLost(`connection lost while ${doing}: ${reason}`, { cause, kind });
+  // What was never there is not lost.
+  return new ConnectionLost(doing === connecting ? reason : `connection lost while ${doing}: ${reason}`, {
+    cause,
+    kind,
+  });
 }
 
 type Failure = Extract<SinkAnswer, { readonly kind: 'retryable' | 'blocked' | 'too_large' }>;

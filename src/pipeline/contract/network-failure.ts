@@ -57,7 +57,7 @@ const blockReasons: Readonly<Record<string, string>> = {
   EAI_NODATA: 'the host has no address',
   EACCES: 'the operating system forbids the connection',
   EPERM: 'the operating system forbids the connection',
-  EPROTO: 'the TLS handshake failed',
+  EPROTO: 'the TLS handshake failed: perhaps what answers there speaks no TLS',
 };
 
 /** Codes of certificates as Node gives them, beside those that begin with ERR_TLS, ERR_SSL, ERR_OSSL and CERT. */
