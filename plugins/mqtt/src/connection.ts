@@ -247,18 +247,18 @@ export class MqttConnection {
         this.#pongs += 1;
         break;
       case 'disconnect':
-        this.#fail(disconnectFailure(packet));
+        this.#told(disconnectFailure(packet));
         break;
       case 'publish': {
         const reason = 'the session of this client_id has subscriptions: give the sink a client_id of its own';
-        this.#fail({ kind: 'blocked', reason });
+        this.#told({ kind: 'blocked', reason });
         break;
       }
     }
   }
 
   #welcome(connack: Connack): void {
-    if (connack.code !== 0) this.#fail(connackFailure(connack));
+    if (connack.code !== 0) this.#told(connackFailure(connack));
     else if (connack.isSessionPresent && this.#options.connect.isClean) {
       throw new ProtocolViolation('an old session although a new one was asked for');
     } else this.#connack = connack;
@@ -277,6 +277,11 @@ export class MqttConnection {
     const hint = '; if this comes again and again, another client may have this client_id';
     const isTakenPerhaps = this.#connack !== undefined && this.#options.isClientIdChosen;
     this.#fail(isTakenPerhaps ? { ...failure, reason: `${failure.reason}${hint}` } : failure);
+  }
+
+  /** The server said so itself. */
+  #told(failure: Failure): void {
+    this.#fail({ ...failure, reason: `${this.#options.server.peer}: ${failure.reason}` });
   }
 
   #fail(failure: Failure): void {
