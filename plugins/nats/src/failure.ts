@@ -36,7 +36,7 @@ const reasonLengthMax = 500;
 
 /** What to answer for the batch. Rethrows what is no failure of the server. */
 export function answerFor(error: unknown, peer: string): Failure {
-  if (error instanceof StreamError) return answerForStream(error);
+  if (error instanceof StreamError) return answerForStream(error, peer);
   if (error instanceof ServerRefusal) return answerForRefusal(error, peer);
   if (error instanceof CredentialsError) return { kind: 'blocked', reason: error.message };
   if (error instanceof Overdue) return { kind: 'retryable', reason: error.message };
@@ -52,9 +52,9 @@ function shortened(text: string): string {
   return text.length <= reasonLengthMax ? text : `${text.slice(0, reasonLengthMax)}...`;
 }
 
-function answerForStream(error: StreamError): Failure {
+function answerForStream(error: StreamError, peer: string): Failure {
   const { code, status } = error;
-  const message = shortened(error.message);
+  const message = `${peer}: ${shortened(error.message)}`;
   if (code === 10_077 && /message size|too large/i.test(message)) return { kind: 'too_large', reason: message };
   const kind = kindOfCode[code] ?? (status === 401 || status === 403 ? 'blocked' : 'retryable');
   return { kind, reason: code === 0 ? message : `${message} (${code})` };

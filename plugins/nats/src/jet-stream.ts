@@ -20,6 +20,11 @@ export class StreamError extends Error {
     this.status = status;
     this.code = code;
   }
+
+  /** The same about something that has a name: servers leave it out. */
+  about(what: string): StreamError {
+    return new StreamError(`${what}: ${this.message}`, this.status, this.code);
+  }
 }
 
 export interface StreamFacts {
@@ -100,7 +105,8 @@ export async function createStream(
     await ask(asker, `STREAM.CREATE.${stream}`, config);
   } catch (error) {
     // Somebody else was faster, and wants it otherwise: as it is, it is.
-    if (!(error instanceof StreamError) || error.code !== nameInUse) throw error;
+    if (!(error instanceof StreamError)) throw error;
+    if (error.code !== nameInUse) throw error.about(`creating stream ${stream}`);
   }
 }
 

@@ -59,7 +59,10 @@ describe('a fault', () => {
     const sink = rig.sink();
     await deliver(sink, batches[0] as SinkBatch);
     rig.server.failOnce(isRefused, { say: refusal(503, 10_077, 'maximum bytes exceeded') });
-    expect(await deliver(sink, batches[1] as SinkBatch)).toMatchObject({ kind: 'retryable', reason: /maximum bytes/ });
+    expect(await deliver(sink, batches[1] as SinkBatch)).toMatchObject({
+      kind: 'retryable',
+      reason: expect.stringMatching(/^127\.0\.0\.1:\d+: stream telemetry: maximum bytes exceeded/),
+    });
     expect(rig.ids).toEqual(keysOf(1, 2 + refused));
     await deliverAll(sink);
     expect(rig.ids).toEqual(keysOf(1, 6));

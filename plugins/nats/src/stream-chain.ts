@@ -228,7 +228,7 @@ export class StreamChain {
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
       if (isUndecidedDuplicate(error)) this.#disownIds(facts);
-      return isMoved(error) ? { kind: 'moved' } : { kind: 'failed', error };
+      return isMoved(error) ? { kind: 'moved' } : { kind: 'failed', error: error.about(`stream ${this.stream}`) };
     }
   }
 
