@@ -137,7 +137,7 @@ export async function compileAgainst({ consumer }: Packed, exported: readonly st
   writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['user.ts'] }));
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
   try {
-    await execute(process.execPath, [compiler, '--project', consumer], { cwd: consumer });
+    await execute(process.execPath, [compiler, '--project', consumer, '--singleThreaded'], { cwd: consumer });
   } catch (error) {
     throw new Error(`the published types do not compile:\n${(error as { stdout?: string }).stdout ?? ''}`, {
       cause: error,

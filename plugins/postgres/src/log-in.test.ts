@@ -120,7 +120,7 @@ describe('TLS', () => {
   it('covers the wish to cancel, too', async () => {
     rig.server.tls = serverTls;
     rig.server.failOnce('insert', 'hang');
-    const sink = rig.sink({ options: { endpoint: endpointOf('localhost', 'require'), tls }, timeoutMs: 300 });
+    const sink = rig.sink({ options: { endpoint: endpointOf('localhost', 'require'), tls }, timeoutMs: 1_500 });
     expect(await deliver(sink, batch)).toMatchObject({ kind: 'retryable' });
     await sink.close?.();
     expect(rig.server.cancelled).toEqual([1]);

@@ -90,7 +90,7 @@ describe('a batch that does not get through in time', () => {
 
   it.each(faults)('loses and repeats nothing in portions: $fault at $kind $at', async ({ fault, kind, at }) => {
     rig.server.failOnce('insert', 'hang');
-    const sink = rig.sink({ timeoutMs: 150 });
+    const sink = rig.sink({ timeoutMs: 400 });
     expect(await deliver(sink, batch)).toMatchObject({ kind: 'retryable' });
     // Some are there already, as from a statement that was cancelled too late.
     await deliver(rig.sink(), sampleBatch('logs', 3, [2, 10]));

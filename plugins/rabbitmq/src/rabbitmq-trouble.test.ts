@@ -18,7 +18,7 @@ afterEach(async () => {
   expect(rig.timers.pending).toBe(0);
 });
 
-const isUnderWay = (count: number) => expect.poll(() => rig.server.published.length, { timeout: 10_000 }).toBe(count);
+const isUnderWay = (count: number) => expect.poll(() => rig.server.published.length).toBe(count);
 
 async function deliverInTheEnd(sink: Sink, batch: ReturnType<typeof sampleBatch>): Promise<SinkAnswer[]> {
   const answers: SinkAnswer[] = [];

@@ -70,7 +70,7 @@ const small = (): SinkBatch => sampleBatch('logs', 1, [2, 1]);
 const large = (): SinkBatch => sampleBatch('logs', 1, [300, 300], 'x'.repeat(5_000));
 
 /** What another process or thread has to do first. */
-const eventually = <Value>(look: () => Value | Promise<Value>) => expect.poll(look, { timeout: 10_000 });
+const eventually = <Value>(look: () => Value | Promise<Value>) => expect.poll(look);
 
 const both = [['close'], ['receipt']] as const;
 
@@ -89,7 +89,8 @@ describe.each(both)('confirm: %s', (confirm) => {
     ['ends them at the first bytes', { kind: 'ends', at: 'first bytes' }, 'retryable'],
     ['never reads', { kind: 'never reads' }, 'retryable'],
   ])('takes a receiver that %s for an outage, and gives it all afterwards', async (_, behaviour, kind) => {
-    const sink = makeSink({ options: { confirm }, timeoutMs: 1_000 });
+    // Only one that never reads makes the sink wait for as long as it may.
+    const sink = makeSink({ options: { confirm }, timeoutMs: behaviour.kind === 'never reads' ? 2_000 : 30_000 });
     receiver.behaviour = behaviour;
     const answer = await deliver(sink, large());
     expect(answer).toMatchObject({ kind, reason: expect.stringContaining(`127.0.0.1:${receiver.port}: `) });

@@ -33,7 +33,7 @@ describe('a slow client', () => {
     ['sends nothing', ''],
     ['sends half a head', 'POST / HTTP/1.1\r\nhost: te'],
   ])('that %s is closed after the time for a head', async (_what, text) => {
-    await rig.listen({ headTimeoutMs: 60 });
+    await rig.listen({ headTimeoutMs: 500 });
     const slow = await rig.client();
     slow.send(text);
     expect(await rig.post('good')).toMatchObject({ status: 200 });
@@ -41,7 +41,7 @@ describe('a slow client', () => {
   });
 
   it('that is silent after an answer is closed after the idle time', async () => {
-    await rig.listen({ idleTimeoutMs: 50 });
+    await rig.listen({ idleTimeoutMs: 300 });
     const idle = await rig.client();
     idle.send(postHead('/', { 'content-length': 1 }), 'x');
     expect(await idle.reply()).toMatchObject({ status: 200 });
@@ -49,7 +49,7 @@ describe('a slow client', () => {
   });
 
   it('that waits for its answer longer than the idle time gets it', async () => {
-    await rig.listen({ idleTimeoutMs: 20 });
+    await rig.listen({ idleTimeoutMs: 200 });
     const { release } = rig.hold();
     const patient = await rig.client();
     patient.send(postHead('/', { 'content-length': 1 }), 'x');

@@ -19,7 +19,7 @@ export type ConformanceTime = {
 };
 
 /** Longest real time that a case waits for anything. */
-const patienceMs = 10_000;
+const patienceMs = 30_000;
 const pollMs = 5;
 /** More steps than any case needs: what turns in circles fails. */
 const stepsMax = 8_000;

@@ -161,7 +161,7 @@ const troubles: readonly Probe[] = [
     async look(rig) {
       const { harness } = rig;
       if (harness.outage === undefined) return;
-      await delivered(rig, firstSample(rig, [1]));
+      await deliveredInTheEnd(rig, firstSample(rig, [1]));
       await harness.outage.begin();
       const batch = sampleBatch(signalsOf(rig)[0] ?? 'logs', 2, [2, 1]);
       for (let tries = 0; tries < 2; tries++) {
@@ -306,7 +306,7 @@ async function delivered(rig: Rig, batch: SinkBatch): Promise<void> {
   check(answer.kind !== 'delivered' || answer.refused === undefined, `events were refused: ${JSON.stringify(answer)}`);
 }
 
-/** A peer that comes back may need a moment: what is retryable is tried again, as the driver does. */
+/** A peer that comes back may need a moment, a busy machine as well: it is tried again, as the driver does. */
 async function deliveredInTheEnd(rig: Rig, batch: SinkBatch): Promise<void> {
   for (let tries = 0; tries < 50; tries++) {
     const answer = await deliver(rig, batch);
