@@ -1,7 +1,8 @@
 // Syslog as a sink: rsyslog, which writes every message as a line into a file.
 //
 // Without a queue (`queue.type="Direct"`) the thread that reads from a connection writes the file, too, and comes to
-// the end of the connection when all before it is written. Its closing then means more than that it has read.
+// the end of the connection when all before it is written. Its closing then means more than that it has read. Killed
+// between a read and the write it is closed by its system, and that end looks no different.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -42,15 +43,21 @@ const losesWhenFull =
 
 const closed =
   'The receiver has closed the connection in turn, after it was told that nothing more comes, and its system had ' +
-  'acknowledged every byte: its process has read all of it. Set up as here it has written all of it as well.';
+  'acknowledged every byte: its process has read all of it. Set up as here it writes what it has read before it ' +
+  'reads on, or closes.';
+
+const losesWhenKilled =
+  'Lost is what the receiver had read and not written when it was killed: its system ends the connection as if all ' +
+  'were well. Set up as here that is one read, and most kills lose nothing.';
 
 export const syslogTcp: SinkSubject = {
   ...common,
   name: 'Syslog over TCP',
-  losesWith: ['starved'],
+  losesWith: ['killed', 'restarted', 'starved'],
   acknowledgement: closed,
   caveats: [
     losesWhenFull,
+    losesWhenKilled,
     'With a queue in memory, which is the default of rsyslog and most others, what was confirmed and waits in there ' +
       'is lost when the receiver is killed.',
     'A proxy or load balancer in between has to pass the end of a connection on in both directions. One that closes ' +
@@ -62,9 +69,9 @@ export const syslogTcp: SinkSubject = {
 export const syslogTls: SinkSubject = {
   ...common,
   name: 'Syslog over TLS',
-  losesWith: ['starved'],
+  losesWith: ['killed', 'restarted', 'starved'],
   acknowledgement: closed,
-  caveats: [losesWhenFull],
+  caveats: [losesWhenFull, losesWhenKilled],
   start: () => start({ hasTls: true, confirm: 'close' }),
 };
 

@@ -7,6 +7,9 @@
 // system tells (tcp-table.ts): `time_wait` where we ended first, `close_wait` with nothing unacknowledged where TLS
 // ended and TCP did not yet. Any other end is none.
 //
+// What a process has read and not stored when it is killed is confirmed and lost: its system ends the connection the
+// same way. No byte of the protocol could tell.
+//
 // `receipt`: the receiver's system has acknowledged every byte, on a connection that is kept. What its process has not
 // read when it dies is lost.
 //
