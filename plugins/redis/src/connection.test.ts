@@ -2,7 +2,7 @@
 // are in redis-sink.test.ts.
 import { Deadline } from 'spillway/plugin';
 import { realWorld } from 'spillway/testing';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { RedisDouble } from '../test/redis-double.ts';
 import { RedisConnection } from './connection.ts';
 import type { Server } from './server.ts';
@@ -39,6 +39,17 @@ it('sends in one go, and gives an answer to each', async () => {
   await expect(connection.send([['PING']], deadline())).rejects.toThrow('the connection is closed');
   await expect.poll(() => server.openConnections).toBe(0);
   await server.stop();
+});
+
+it('leaves time to the deadline of the batch: the client has no limit and no timer for each command', async () => {
+  const timers = vi.spyOn(AbortSignal, 'timeout');
+  const server = await RedisDouble.start();
+  const connection = await RedisConnection.open(at('127.0.0.1', server.port), world, deadline());
+  await connection.send([['PING'], ['PING']], deadline());
+  expect(timers).not.toHaveBeenCalled();
+  connection.close();
+  await server.stop();
+  timers.mockRestore();
 });
 
 it('selects the database of the url', async () => {
