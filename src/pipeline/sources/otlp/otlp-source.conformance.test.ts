@@ -9,6 +9,7 @@ const headers = { 'content-type': 'application/x-protobuf' };
 function harness(eventsOfRequest: number): SourceHarness {
   const world = realWorld();
   let next = 1;
+  let isOver = false;
   return {
     definition: otlpSource,
     options: { address: '127.0.0.1:0' },
@@ -18,15 +19,21 @@ function harness(eventsOfRequest: number): SourceHarness {
         const events = Math.min(left, eventsOfRequest);
         const { bytes } = sampleRequest('logs', next, events);
         next += events;
-        while (await isToRepeat(await addressOf(source), bytes)) await pause(20);
+        for (let url = await addressOf(source); url !== undefined && (await isToRepeat(url, bytes)); ) {
+          await pause(20);
+          url = await addressOf(source);
+        }
       }
     },
-    close: async () => undefined,
+    close: async () => {
+      isOver = true;
+    },
   };
 
-  async function addressOf(source: { readonly address?: string | undefined } | undefined): Promise<string> {
-    while (source?.address === undefined) await pause(1);
-    return source.address;
+  /** Undefined when the case is over and the source has had none until then. */
+  async function addressOf(source: { readonly address?: string | undefined } | undefined): Promise<string | undefined> {
+    while (source?.address === undefined && !isOver) await pause(1);
+    return source?.address;
   }
 
   function pause(ms: number): Promise<void> {
