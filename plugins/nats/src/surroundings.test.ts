@@ -37,6 +37,13 @@ describe('deduplicate: stream', () => {
     [{ domain: 'leaf' }, {}],
     [{ stream: 'S' }, { stream: 'T' }],
     [{ subject: 's.{signal}' }, { subject: 's.metrics' }],
+    [{ url: 'nats://tenant:p@a' }, { url: 'nats://other:p@a' }],
+    [{ auth: { strategy: 'token', token: { value: 'one' } } }, {}],
+    [
+      { auth: { strategy: 'credentials_file', credentials_file: { path: '/one.creds' } } },
+      { auth: { strategy: 'credentials_file', credentials_file: { path: '/two.creds' } } },
+    ],
+    [{ tls: { crt_file: '/one.pem', key_file: '/one.key' } }, { tls: { crt_file: '/two.pem', key_file: '/two.key' } }],
   ])('has one in %j after %j', (given, other) => {
     expect(problems(given, other)).toEqual([]);
   });
@@ -48,4 +55,9 @@ it('with a window may share a stream, but not with a sink of the same buffer', (
   expect(problems(shared, shared)).toEqual([
     'subject: "first" writes to the same stream; expected one that is this sink\'s alone',
   ]);
+});
+
+it('with a window may share it with a sink of the same memory buffer: ids that mean nothing are not sent', () => {
+  const shared = { deduplicate: 'window' };
+  expect(problems(shared, shared, { ...disk, isDurable: false })).toEqual([]);
 });

@@ -12,8 +12,9 @@ export function checkNatsOptions(options: NatsOptions, given: SinkSurroundings<N
   if (ownsStream && !given.buffer.isDurable) return [{ path: ['deduplicate'], message: needsDurableBuffer }];
   const own = new Set(given.signals.map((signal) => streamOf(options, signal)));
   const other = given.earlier.find((each) => {
-    // Of one buffer an event has the same id from both, and the server takes an id once.
-    const mayShare = !ownsStream && each.options.deduplicate === 'window' && each.buffer.id !== given.buffer.id;
+    // Of one disk buffer an event has the same id from both, and the server takes an id once.
+    const hasSameIds = each.buffer.id === given.buffer.id && given.buffer.isDurable;
+    const mayShare = !ownsStream && each.options.deduplicate === 'window' && !hasSameIds;
     if (mayShare || !sharesServer(each.options, options)) return false;
     return each.signals.some((signal) => own.has(streamOf(each.options, signal)));
   });
@@ -29,10 +30,17 @@ function streamOf({ stream, subject }: NatsOptions, signal: Signal): string {
   return `subject ${subject.source.replaceAll('{signal}', signal)}`;
 }
 
+/** Each account of a server has streams of its own, and only the server knows whose account is whose. */
 function sharesServer(one: NatsOptions, other: NatsOptions): boolean {
-  if (one.domain !== other.domain) return false;
+  if (one.domain !== other.domain || identityOf(one) !== identityOf(other)) return false;
   const servers = serversOf(one);
   return serversOf(other).some((server) => servers.includes(server));
+}
+
+/** What we show to the server. Secrets among it, so it is only compared. */
+function identityOf({ url, auth, tls }: NatsOptions): string {
+  const { username, password } = new URL((url.split(',')[0] as string).trim());
+  return JSON.stringify([username, password, auth?.strategy, auth?.[auth.strategy], tls?.crt_file]);
 }
 
 function serversOf({ url }: NatsOptions): string[] {

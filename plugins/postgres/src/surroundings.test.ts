@@ -14,8 +14,9 @@ function problems(given: object, other: object, buffer = 'shared'): string[] {
 
 it.each([
   [{}, {}],
-  [{ endpoint: 'postgres://other:secret@h:5432/d' }, {}],
-  [{ endpoint: 'postgres://d@h' }, {}],
+  [{ endpoint: 'postgres://u:secret@h:5432/d' }, {}],
+  [{ endpoint: 'postgres://other@h/d', table: 's.t' }, { table: 's.t' }],
+  [{ endpoint: 'postgres://d@h', table: 's.t' }, { table: 's.t' }],
   [{ table: 's.{signal}' }, { table: 's.traces' }],
 ])('two sinks of one buffer need a table each: %j after %j', (given, other) => {
   expect(problems(given, other)).toEqual([
@@ -24,7 +25,14 @@ it.each([
   expect(problems(given, other, 'own')).toEqual([]);
 });
 
-it.each([{ table: 'other' }, { endpoint: 'postgres://u@h/e' }, { endpoint: 'postgres://u@h:5433/d' }])(
-  '%j is one',
-  (given) => expect(problems(given, {})).toEqual([]),
-);
+it.each([
+  { table: 'other' },
+  { endpoint: 'postgres://u@h/e' },
+  { endpoint: 'postgres://u@h:5433/d' },
+  { endpoint: 'postgres://other@h/d' }, // Without a schema the search path says where, and each role may have its own.
+])('%j is one', (given) => expect(problems(given, {})).toEqual([]));
+
+it('knows the database as the connection does: by the username, whatever user the endpoint names', () => {
+  const schemaTable = { table: 's.t' };
+  expect(problems({ ...schemaTable, endpoint: 'postgres://d@h', username: 'other' }, schemaTable)).toEqual([]);
+});

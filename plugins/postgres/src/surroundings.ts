@@ -3,6 +3,7 @@
 import type { OptionsProblem, Signal, SinkSurroundings } from 'spillway/plugin';
 import { type Endpoint, parseEndpoint, peerOf } from './endpoint.ts';
 import type { PostgresOptions } from './options.ts';
+import { parseTableName } from './table-name.ts';
 
 export function checkPostgresOptions(
   options: PostgresOptions,
@@ -17,9 +18,11 @@ export function checkPostgresOptions(
   return [{ path: ['table'], message }];
 }
 
-/** The table and where it is. */
+/** The table and where it is: without a schema where the role looks for it, which may be a schema of its own. */
 function placeOf({ endpoint, username, table }: PostgresOptions, signal: Signal): string {
   const server = parseEndpoint(endpoint) as Endpoint;
-  const database = server.database ?? server.user ?? username;
-  return JSON.stringify([peerOf(server), database, table.replaceAll('{signal}', signal)]);
+  const user = username ?? server.user;
+  const name = table.replaceAll('{signal}', signal);
+  const role = parseTableName(name)?.schema === undefined ? user : undefined;
+  return JSON.stringify([peerOf(server), server.database ?? user, role, name]);
 }
