@@ -48,6 +48,24 @@ describe('a drain', () => {
     expect(rig.timers).toBe(0);
   });
 
+  it('does not wait for what a broken disk never took, beside a cursor that no sink reads any more', async () => {
+    const [rig, tap, basin, gone] = [new PipelineRig(), new Tap(), new Basin(), new Basin()];
+    gone.answer = away;
+    tap.live = async () => {
+      await tap.emit(1, 3);
+    };
+    const buffers = [{ id: 'basin', stages: [diskStage({ durability: 'memory' })] }];
+    const sinks = [sinkOf('basin', basin), sinkOf('gone', gone, { buffer: 'basin' })];
+    const both = await rig.start(rig.settings(tap, sinks, { buffers }));
+    await rig.advance(1_000);
+    await rig.run(both.stop());
+    rig.disk.faults.inject({ fault: 'EIO', operation: 'write', path: /\.seg$/ });
+    const one = await rig.start(rig.settings(tap, sinks.slice(0, 1), { buffers }));
+    expect(await rig.took(60_000, one.ended)).toBeLessThan(10_000);
+    await expect(one.ended).rejects.toThrow('EIO');
+    expect(rig.timers).toBe(0);
+  });
+
   it('ends although a sink never closes', async () => {
     const [rig, tap, basin] = [new PipelineRig(), new Tap(), new Basin()];
     tap.live = async () => {

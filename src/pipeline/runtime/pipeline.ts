@@ -311,7 +311,9 @@ export class Pipeline {
     const drained = async (opened: OpenedBuffer): Promise<unknown> => {
       if (cursors(opened).every(({ sink }) => sink !== undefined)) return opened.buffer.close({ drain: true });
       // The buffer would wait for ever for a cursor that no sink reads. That there is one was said at the start.
-      while (!over.aborted && cursors(opened).some(({ sink }) => sink !== undefined)) {
+      // One whose disk is broken never delivers what it could not write, and says so when it is closed.
+      const isOver = (): boolean => over.aborted || opened.buffer.stats().state === 'failed';
+      while (!isOver() && cursors(opened).some(({ sink }) => sink !== undefined)) {
         await pause(clock, drainPollMs, over);
       }
       return undefined;
