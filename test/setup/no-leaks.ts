@@ -8,7 +8,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll } from 'vitest';
 
-const limitMs = 5000;
+const limitMs = 20_000;
 /** Kinds of process.getActiveResourcesInfo. The others come and go with the runner: its pipe, its own files. */
 const kinds: ReadonlySet<string> = new Set([
   'TCPServerWrap',
@@ -75,4 +75,4 @@ afterAll(async () => {
       `this file leaves something in the process that others run in: close it, or undo it\n  ${left.join('\n  ')}`,
     );
   }
-}, 4 * limitMs);
+}, 3 * limitMs);
