@@ -371,6 +371,23 @@ describe('a frame with a flag of a newer format', () => {
     const seen = await rig.readTo(newer.cursor('default'), id + 1);
     expect(seen.map(({ text }) => text)).toEqual(['3', '4', 'new']);
   });
+
+  it('leaves a header before it alone that is none: what the newer program wrote there is not known', async () => {
+    const rig = new BufferRig();
+    const first = await rig.open({ durability: 'os' });
+    await rig.appendFrames(first, '1', '2', '3');
+    rig.crash('all');
+    const bytes = Uint8Array.from(rig.bytes(segmentName(1)));
+    const at = framesIn(bytes).find(({ firstId }) => firstId === 3)?.offset ?? 0;
+    bytes[at + 12] = 0x10; // Encrypted.
+    bytes.fill(0, 0, 4096);
+    rig.plant(segmentName(1), resign(bytes, at));
+    const buffer = await rig.open();
+    expect((await rig.readTo(buffer.cursor('default'), 3)).map(({ text }) => text)).toEqual(['1', '2']);
+    await rig.until(() => buffer.stats().state === 'open');
+    expect(rig.bytes(segmentName(1))).toEqual(bytes);
+    await rig.close(buffer);
+  });
 });
 
 /** Puts the cursor at `nextId` with this hint. */

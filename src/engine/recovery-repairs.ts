@@ -111,7 +111,7 @@ export class Repairs {
     }
   }
 
-  async #rewrite({ segment, from, end }: Repair, cut: boolean): Promise<void> {
+  async #rewrite({ segment, situation, from, end }: Repair, cut: boolean): Promise<void> {
     if (end <= from && !cut) return;
     const file = await this.#fileSystem.open(segment.path, 'read_write');
     this.#rewritten.push({ path: segment.path, file });
@@ -121,8 +121,10 @@ export class Repairs {
       segment.byteLength = end;
     }
     // Nothing before the hint but the header: that is as doubtful as the frames behind it.
-    const isRebuilt = from === segmentHeaderBytes && (await rewriteHeader(file, segment));
-    const start = from === segmentHeaderBytes && !isRebuilt ? 0 : from;
+    const isDoubtful = from === segmentHeaderBytes;
+    // A newer program's header said more than this build knows: one of ours must not pass for it.
+    const isRebuilt = isDoubtful && situation.frames !== 'newer' && (await rewriteHeader(file, segment));
+    const start = isDoubtful && !isRebuilt ? 0 : from;
     const chunk = new Uint8Array(1 * MiB);
     for (let at = start; at < end; ) {
       const part = chunk.subarray(0, Math.min(chunk.length, end - at));
