@@ -3,8 +3,8 @@
 // that still run, listeners of the process, its environment, folder and mask, what is global, and what is registered
 // with OpenTelemetry.
 //
-// What was closed needs a moment until it is gone, so the comparison is made until it holds, within a generous limit, as
-// long as nothing is among it that does not go by itself.
+// What was closed needs a moment until it is gone, so the comparison is made until it holds, within a generous limit,
+// as long as nothing is among it that does not go by itself.
 // The failure is about a file and not about a test: whichever of its tests left this, the name would be a guess.
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll } from 'vitest';
