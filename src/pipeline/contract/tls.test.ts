@@ -24,3 +24,8 @@ it.each([
 ])('%j is taken', (given) => {
   expect(tlsOptions().safeParse(given).error).toBeUndefined();
 });
+
+it('half of what shows a certificate is no mistake where TLS is off', () => {
+  const schema = switchableTlsOptions({ enabledByDefault: true });
+  expect(schema.safeParse({ enabled: false, crt_file: 'own.pem' }).error).toBeUndefined();
+});

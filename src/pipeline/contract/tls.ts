@@ -67,7 +67,9 @@ export function switchableTlsOptions({
   const enabled = z.boolean().optional().describe(`Whether TLS is used. Default: ${enabledByDefault}.`);
   return z
     .strictObject({ enabled, ...keys })
-    .superRefine(refuseHalves)
+    .superRefine((given, context) => {
+      if (given.enabled !== false) refuseHalves(given, context);
+    })
     .refine((given) => enabledByDefault || given.enabled !== undefined || !saysMore(given), {
       error: 'expected enabled: true beside the other keys, or enabled: false to do without TLS',
     })
