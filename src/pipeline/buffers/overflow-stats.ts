@@ -39,6 +39,7 @@ export function chainStats(
     ...totalsOf(all),
     waitingAppends: all.reduce((sum, { waitingAppends }) => sum + waitingAppends, 0),
     cursors: chain.positions.map((position, at) => ({ ...position, backlog: backlogs[at] ?? { events: 0, bytes: 0 } })),
+    stages: all,
   };
 }
 

@@ -46,4 +46,6 @@ export interface PipelineBufferStats {
     readonly nextId: number;
     readonly backlog: { readonly events: number; readonly bytes: number };
   }[];
+  /** Of a chain: those of its buffers, in order. */
+  readonly stages?: readonly PipelineBufferStats[];
 }

@@ -151,6 +151,20 @@ describe('a stop', () => {
     expect(said).toMatchObject([{ level: 'warn', fields: { buffer: 'basin', events: 3 } }]);
   });
 
+  it('says how much is left on the disk of a chain, beside what was in its memory and is lost', async () => {
+    const [rig, tap, basin] = [new PipelineRig(), new Tap(), new Basin()];
+    basin.answer = away;
+    const settings = rig.settings(tap, [sinkOf('basin', basin)], {
+      buffers: [{ id: 'basin', stages: [memoryStage({ max_events: 3 }), diskStage()] }],
+    });
+    const pipeline = await rig.start(settings);
+    for (const first of numbers(1, 10)) await rig.run(tap.emit(first, 1));
+    await rig.run(pipeline.stop());
+    const said = rig.log.lines.filter(({ message }) => message.includes('lost'));
+    expect(said).toMatchObject([{ fields: { buffer: 'basin', events: 3 } }]);
+    expect(rig.log.lines.at(-1)).toMatchObject({ message: 'the pipeline has stopped', fields: { left: { basin: 7 } } });
+  });
+
   it('is possible while a sink is asked for its health for ever', async () => {
     const [rig, tap, basin] = [new PipelineRig(), new Tap(), new Basin()];
     basin.health = never;

@@ -323,9 +323,17 @@ export class Pipeline {
 
   /** Events that wait on the disk for another run, by cursor, which is called like its sink. */
   #leftEvents(): Record<string, number> {
-    const durable = [...this.#parts.buffers.values()].filter(({ isDurable }) => isDurable);
-    const cursors = durable.flatMap((opened) => this.#bufferStatus(opened).cursors);
-    return Object.fromEntries(cursors.flatMap(({ name, backlog: { events } }) => (events ? [[name, events]] : [])));
+    const left: Record<string, number> = {};
+    for (const { settings, buffer } of this.#parts.buffers.values()) {
+      const stats = buffer.stats();
+      for (const [at, { cursors }] of (stats.stages ?? [stats]).entries()) {
+        if (settings.stages[at]?.definition.isDurable !== true) continue;
+        for (const { name, backlog } of cursors) {
+          if (backlog.events > 0) left[name] = (left[name] ?? 0) + backlog.events;
+        }
+      }
+    }
+    return left;
   }
 
   #bufferStatus({ settings, buffer }: OpenedBuffer): BufferStatus {
