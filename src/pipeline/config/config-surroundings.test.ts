@@ -105,6 +105,33 @@ describe('a check', () => {
   });
 });
 
+describe('a definition that does not answer as it should', () => {
+  const toldOf = async (given: object): Promise<string[]> => {
+    const odd = { ...lines, type: 'odd', ...given } as SinkDefinition;
+    const text = config('in: { type: otlp }', 'out: { type: odd, inputs: [in] }');
+    return await issuesOf(text, { builtins: { ...builtins, sinks: [...builtins.sinks, odd] } });
+  };
+
+  it.each([
+    async () => [],
+    async () => Promise.reject(new Error('later')),
+    () => 'wrong',
+    () => [{ message: 'wrong' }],
+    () => [{ path: ['to'], message: 1 }],
+    () => [undefined],
+  ])('check: %s', async (check) => {
+    expect(await toldOf({ check })).toEqual([
+      '4:3 sinks.out: the check of a sink of type "odd" failed: it should give a list of { path, message }, at once',
+    ]);
+  });
+
+  it.each([async () => ['logs'], () => 'logs', () => ['log']])('signals: %s', async (signals) => {
+    expect(await toldOf({ signals, check: undefined })).toEqual([
+      '4:3 sinks.out: the check of a sink of type "odd" failed: its signals should be a list of logs, traces, metrics',
+    ]);
+  });
+});
+
 describe('what two parts cannot share', () => {
   const file = (id: string, path: string) => `${id}: { type: file, inputs: [in], path: ${path} }`;
 

@@ -47,9 +47,11 @@ function neighbours<Some extends Draft>({ definition }: Some, earlier: readonly 
   return earlier.filter((each) => each.definition === definition && each.options !== undefined);
 }
 
-/** Calls the functions of definitions, which are somebody else's and may throw. */
+/** Calls the functions of definitions, which are somebody else's: they may throw, and give anything. */
 class Asker {
   readonly #context: CheckContext;
+  /** Each is asked once, so that what is wrong with its answer is said once. */
+  readonly #signals = new Map<Draft, readonly Signal[] | undefined>();
 
   constructor(context: CheckContext) {
     this.#context = context;
@@ -59,7 +61,11 @@ class Asker {
   signalsOf(draft: Draft): readonly Signal[] | undefined {
     const { definition, options } = draft;
     if (definition === undefined || options === undefined) return undefined;
-    return this.#ask(draft, () => definition.signals?.(options.value as never) ?? allSignals);
+    if (!this.#signals.has(draft)) {
+      const question = (): unknown => definition.signals?.(options.value as never) ?? allSignals;
+      this.#signals.set(draft, this.#ask(draft, question, signalList));
+    }
+    return this.#signals.get(draft);
   }
 
   checkSource(source: SourceDraft, surroundings: SourceSurroundings<never>): void {
@@ -76,15 +82,19 @@ class Asker {
 
   #report(draft: Draft, check: () => readonly OptionsProblem[] | undefined): void {
     const { block } = draft;
-    for (const { path, message } of this.#ask(draft, check) ?? []) {
+    for (const { path, message } of this.#ask(draft, () => check() ?? [], problemList) ?? []) {
       const { place } = find(block.node, block.place, path);
       this.#context.issues.error({ path: [...block.path, ...path], place, message: this.#shown(draft, message) });
     }
   }
 
-  #ask<Value>(draft: Draft, question: () => Value): Value | undefined {
+  #ask<Value>(draft: Draft, question: () => unknown, expected: Expected<Value>): Value | undefined {
     try {
-      return question();
+      const answer = question();
+      if (expected.isOne(answer)) return answer;
+      // A promise that is rejected and that nobody waits for would end the process.
+      Promise.resolve(answer).catch(() => undefined);
+      throw new TypeError(expected.words);
     } catch (cause) {
       const { block, definition } = draft;
       const subject = definition === undefined ? 'it' : subjectOf(definition);
@@ -98,6 +108,25 @@ class Asker {
     if (definition === undefined || options === undefined) return message;
     return new HiddenValues(options.node, (path, node) => isHidden(definition.schema, path, node)).cutOut(message);
   }
+}
+
+interface Expected<Value> {
+  readonly words: string;
+  readonly isOne: (answer: unknown) => answer is Value;
+}
+
+const signalList: Expected<readonly Signal[]> = {
+  words: `its signals should be a list of ${allSignals.join(', ')}`,
+  isOne: (answer): answer is Signal[] => Array.isArray(answer) && answer.every((each) => allSignals.includes(each)),
+};
+
+const problemList: Expected<readonly OptionsProblem[]> = {
+  words: 'it should give a list of { path, message }, at once',
+  isOne: (answer): answer is OptionsProblem[] => Array.isArray(answer) && answer.every(isProblem),
+};
+
+function isProblem(given: Partial<OptionsProblem> | undefined): boolean {
+  return Array.isArray(given?.path) && typeof given.message === 'string';
 }
 
 /** Says where a sink would never get anything, or reject a part. Gives what it takes of what comes. */
