@@ -57,6 +57,8 @@ export class BatchRun {
   readonly #answers: BatchAnswers;
   /** Parts to be sent, the next one last. */
   readonly #parts: BatchPart[] = [];
+  /** How often it was woken, while it was blocked, because another batch got through. */
+  #wokenEarly = 0;
 
   constructor(batch: FormedBatch, context: RunContext) {
     this.#context = context;
@@ -173,9 +175,9 @@ export class BatchRun {
    * that waiting helps is asked again as soon as a batch would be sent again: who had to act has acted.
    */
   async #waitUntilHealthy(): Promise<boolean> {
-    const { settings, sink, condition, sleepers, backoff, isOver } = this.#context;
+    const { settings, sink, condition, backoff, isOver } = this.#context;
     for (let waitMs = backoff.longestMs, away = 0; ; ) {
-      if (!(await sleepers.sleep(waitMs, 'healed'))) return false;
+      if (!(await this.#sleepUntilHealed(waitMs))) return false;
       if (!settings.healthcheck.enabled) return true;
       const health = await sink.checkHealth();
       if (isOver()) return false;
@@ -184,6 +186,20 @@ export class BatchRun {
       waitMs = away > 0 ? backoff.afterTries(away) : backoff.longestMs;
       condition.report(this, { kind: away > 0 ? 'retrying' : 'blocked', reason: health.reason });
     }
+  }
+
+  /**
+   * What others get through says little about a batch that stays blocked for what is in it: each time that it was woken
+   * for nothing it sleeps longer before it can be woken again, or it would be sent as often as they are.
+   */
+  async #sleepUntilHealed(waitMs: number): Promise<boolean> {
+    const { sleepers, backoff, monotonic } = this.#context;
+    const deafMs = this.#wokenEarly === 0 ? 0 : Math.min(waitMs, backoff.afterTries(this.#wokenEarly));
+    if (deafMs > 0 && !(await sleepers.sleep(deafMs))) return false;
+    const beganMs = monotonic();
+    if (!(await sleepers.sleep(waitMs - deafMs, 'healed'))) return false;
+    if (monotonic() - beganMs < waitMs - deafMs) this.#wokenEarly += 1;
+    return true;
   }
 
   /** Whether the part is two parts now. */

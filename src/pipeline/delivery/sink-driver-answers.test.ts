@@ -185,6 +185,26 @@ describe('blocked', () => {
     await rig.run(running);
   });
 
+  it('does not let one that stays blocked come again, nor ask, as often as others get through', async () => {
+    for (const health of [{ kind: 'healthy' }, { kind: 'retryable', reason: 'it starts' }] as const) {
+      const rig = await DeliveryRig.open();
+      await rig.append('logs', ...new Array<number>(200).fill(1));
+      rig.sink.health = () => health;
+      rig.sink.answer = async (_batch, { events }) => {
+        await rig.after(10);
+        return events[0] === 1 ? blocked : delivered;
+      };
+      const driver = rig.driver({ request: { concurrency: 2 }, batch: { maxEvents: 1 } });
+      const running = driver.run();
+      await rig.until(() => rig.sink.delivered.length === 199);
+      expect(rig.sink.healthChecks).toBeGreaterThan(1);
+      expect(rig.sink.healthChecks).toBeLessThan(10);
+      expect(driver.status().retries).toBeLessThan(10);
+      await rig.run(driver.stop({ afterMs: 0 }));
+      await rig.run(running);
+    }
+  });
+
   it('sends everything to the dead letters if that is wanted', async () => {
     const { rig, driver } = await driven([1, 1, 1], inTurn(blocked, blocked), {
       onBlocked: 'dead_letter',
