@@ -79,6 +79,8 @@ export class SinkDriver {
   #readFailures = 0;
   /** The cursor gives nothing more. */
   #isClosed = false;
+  /** All that there will ever be is in the buffer. */
+  #isLast = false;
   /** Why nothing new is begun; `#isOver` follows when nothing is under way any more. */
   #end: End | undefined;
   #isOver = false;
@@ -123,6 +125,12 @@ export class SinkDriver {
     await this.#ended.promise.catch(() => undefined); // It is for `run` to tell.
   }
 
+  /** Nothing is appended any more: a batch that is not complete has no company to wait for. */
+  expectNoMore(): void {
+    this.#isLast = true;
+    this.#go();
+  }
+
   status(): DriverStatus {
     const { condition } = this.#context;
     const { events, bytes, refused, rejected, retries } = this.#counts;
@@ -143,9 +151,9 @@ export class SinkDriver {
   /** Does whatever can be done now. Called whenever something has changed. */
   #go(): void {
     if (this.#end !== undefined || this.#isOver) return;
-    const { timeoutMs } = this.#options.settings.batch;
+    const isAlone = this.#isClosed || this.#isLast || this.#options.settings.batch.timeoutMs <= 0;
     while (this.#runs.size < this.#places) {
-      const batch = this.#former.take({ asItIs: this.#isClosed || timeoutMs <= 0 || this.#company === 'over' });
+      const batch = this.#former.take({ asItIs: isAlone || this.#company === 'over' });
       if (batch === undefined) break;
       this.#forgetCompany();
       this.#send(batch);

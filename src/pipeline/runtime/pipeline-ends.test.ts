@@ -165,6 +165,23 @@ describe('a stop', () => {
     expect(rig.log.lines.at(-1)).toMatchObject({ message: 'the pipeline has stopped', fields: { left: { basin: 7 } } });
   });
 
+  it('delivers what is in memory, or is drained, without waiting for company that cannot come any more', async () => {
+    const delivery = { batch: { timeoutMs: 60_000 } };
+    for (const [stages, drains] of [[[memoryStage()], false] as const, [[diskStage()], true] as const]) {
+      const [rig, tap, basin] = [new PipelineRig(), new Tap(), new Basin()];
+      const buffers = [{ id: 'basin', stages }];
+      const pipeline = await rig.start(rig.settings(tap, [sinkOf('basin', basin, { delivery })], { buffers }));
+      await rig.run(tap.emit(1, 3));
+      await rig.advance(100);
+      if (drains) await rig.run(pipeline.stop());
+      const ended = drains
+        ? (await rig.start(rig.settings(tap, [sinkOf('basin', basin, { delivery })], { sources: [] }))).ended
+        : pipeline.stop();
+      expect(await rig.took(200_000, ended)).toBeLessThan(1_000);
+      expect(basin.received).toEqual([1, 2, 3]);
+    }
+  });
+
   it('is possible while a sink is asked for its health for ever', async () => {
     const [rig, tap, basin] = [new PipelineRig(), new Tap(), new Basin()];
     basin.health = never;

@@ -283,6 +283,10 @@ export class Pipeline {
   async #stopSinks(drainsAll: boolean): Promise<void> {
     const hurry = this.#hurry.signal;
     const all = [...this.#parts.buffers.values()];
+    for (const [at, { buffer }] of this.#parts.settings.sinks.entries()) {
+      const drains = drainsAll || this.#parts.buffers.get(buffer)?.isDurable === false;
+      if (drains && !hurry.aborted) this.#sinks[at]?.expectNoMore();
+    }
     // With no input left there is no hurry, unless somebody asks for the end.
     if (drainsAll) await unless(this.#asked.signal, this.#drained(all, this.#asked.signal));
     this.#limitTime();

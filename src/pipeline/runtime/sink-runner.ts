@@ -41,6 +41,7 @@ export class SinkRunner {
   #restarts = 0;
   readonly #stopped = Promise.withResolvers<HealthAnswer>();
   #isStopped = false;
+  #isLast = false;
 
   constructor(options: SinkRunnerOptions) {
     this.#options = options;
@@ -85,6 +86,12 @@ export class SinkRunner {
     this.#isStopped = true;
     this.#stopped.resolve(stoppedAnswer);
     await this.#driver?.stop({ afterMs });
+  }
+
+  /** Nothing is appended to its buffer any more. */
+  expectNoMore(): void {
+    this.#isLast = true;
+    this.#driver?.expectNoMore();
   }
 
   status(): SinkStatus {
@@ -143,7 +150,9 @@ export class SinkRunner {
   async #drive(driver: SinkDriver): Promise<void> {
     this.#driver = driver;
     try {
-      await driver.run();
+      const running = driver.run();
+      if (this.#isLast) driver.expectNoMore();
+      await running;
     } finally {
       this.#past = sum(this.#past, driver.status());
       this.#driver = undefined;
