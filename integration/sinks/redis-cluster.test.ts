@@ -40,7 +40,7 @@ test('Redis Cluster, a master killed: its replica goes on, and all that was acce
     expect(await promoted(nodes, master)).not.toBe(master);
     await rig.accepts(some);
     // The one that is left has no replica, so nothing is taken for delivered.
-    expect((await rig.reaches('retrying')).reason).toMatch(/replicas|lost|no node/);
+    await rig.reaches('retrying', /replicas/);
     expect(await rig.backlog()).toBeGreaterThan(0);
     await nodes.bringBack(master);
     await rig.delivers();

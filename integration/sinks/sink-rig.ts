@@ -91,9 +91,10 @@ export class SinkRig implements AsyncDisposable {
     return (await this.#until('it answers', () => true)).sink;
   }
 
-  /** Waits until the sink is in this state. */
-  async reaches(state: SinkStatus['state']): Promise<SinkStatus> {
-    return (await this.#until(`the sink is ${state}`, ({ sink }) => sink.state === state)).sink;
+  /** Waits until the sink is in this state, for this reason: others may come before it. */
+  async reaches(state: SinkStatus['state'], reason = /(?:)/): Promise<SinkStatus> {
+    const what = `the sink is ${state}, ${reason.source}`;
+    return (await this.#until(what, ({ sink }) => sink.state === state && reason.test(sink.reason ?? ''))).sink;
   }
 
   /** Events in the buffer by the status of now. */
