@@ -92,7 +92,7 @@ export class SinkRig implements AsyncDisposable {
   }
 
   /** Waits until the sink is in this state, for this reason: others may come before it. */
-  async reaches(state: SinkStatus['state'], reason = /(?:)/): Promise<SinkStatus> {
+  async reaches(state: SinkStatus['state'], reason: RegExp = /(?:)/): Promise<SinkStatus> {
     const what = `the sink is ${state}, ${reason.source}`;
     return (await this.#until(what, ({ sink }) => sink.state === state && reason.test(sink.reason ?? ''))).sink;
   }
